@@ -1,0 +1,15 @@
+//! What the four phases share.
+//!
+//! A *migration* moves live data from a *source* to a *target*. The phases are separate programs
+//! that meet only in durable state; this crate is everything that two of them need: typed
+//! [`batch`]es of records, [`layout`]s, the [`plan`], the traits [`store`], [`queue`], [`lock`]
+//! and [`checkpoint`] with their engines behind them, and the [`protocol`] whose pure decisions
+//! keep live writes and the copy of the history correct together.
+
+pub mod batch;
+pub mod clock;
+pub mod error;
+pub mod key;
+pub mod position;
+pub mod protocol;
+pub mod value;

@@ -1,0 +1,126 @@
+//! Versions, positions and generations: what decides which write is newer and who may write.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::KeyColumn;
+use std::fmt;
+
+/// Longest version, in bytes.
+pub const VERSION_BYTES_MAX: usize = 32;
+
+/// The position of a change in the commit order of the source.
+///
+/// Opaque bytes made by the queue's adapter; their byte order is the commit order. Never a wall
+/// clock unless the plan says so.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    // Padded with zeros; the length comes last, so that the derived order is the byte order.
+    bytes: [u8; VERSION_BYTES_MAX],
+    length: u8,
+}
+
+impl Version {
+    /// Wraps the adapter's bytes.
+    ///
+    /// # Errors
+    /// `Unreadable` if there are more than [`VERSION_BYTES_MAX`].
+    pub fn new(bytes: &[u8]) -> Result<Self> {
+        let length =
+            u8::try_from(bytes.len()).ok().filter(|&n| usize::from(n) <= VERSION_BYTES_MAX);
+        let Some(length) = length else {
+            return Err(Error::new(ErrorKind::Unreadable, "read version")
+                .with("bytes", bytes.len())
+                .with("most", VERSION_BYTES_MAX));
+        };
+        let mut padded = [0; VERSION_BYTES_MAX];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Ok(Self { bytes: padded, length })
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({})", Hex(self.as_bytes()))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Hex(self.as_bytes()))
+    }
+}
+
+/// A place in one partition of a queue: everything before it has been dealt with.
+///
+/// Opaque to everybody but the queue that made it; byte order is queue order.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(Vec<u8>);
+
+impl Position {
+    /// Wraps the queue's bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Position({})", Hex(&self.0))
+    }
+}
+
+/// Who wrote a fence: unique per process start, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(pub u128);
+
+impl Owner {
+    /// A new owner, for a process that starts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(uuid::Uuid::new_v4().as_u128())
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Eight digits tell processes apart for a person.
+        write!(f, "{:08x}", self.0 >> 96)
+    }
+}
+
+/// The generation of a consumer of a partition, or the epoch of a worker on a range.
+///
+/// A higher number fences every lower one; the owner tells two claims of one number apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation<O = Owner> {
+    /// Grows with every claim.
+    pub number: u64,
+    /// Who claimed it.
+    pub owner: O,
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", KeyColumn::Bytes(self.0.to_vec()))
+    }
+}

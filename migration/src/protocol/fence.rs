@@ -1,0 +1,221 @@
+//! Fences: who may write to a partition or a range, and from where.
+
+use crate::key::Key;
+use crate::position::{Generation, Owner, Position};
+
+/// A queue partition as the target knows it. Changed only in one step with the data it speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Partition<O = Owner, P = Position> {
+    /// The consumer that may write.
+    pub generation: Generation<O>,
+    /// The queue's end when the migration was set up; it never changes.
+    pub start: P,
+    /// Everything before it is applied on this instance.
+    pub next: P,
+}
+
+/// How far the copy of a range is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RangeState {
+    /// Nobody has begun.
+    Open,
+    /// A worker has claimed it.
+    Copying,
+    /// Everything in it has been copied, and no dirty guard is left.
+    Done,
+}
+
+/// Where the next batch of a range begins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Progress<K = Key> {
+    /// At the range's lower bound: nothing is copied.
+    Start,
+    /// After this key.
+    After(K),
+    /// Everything up to the range's upper bound is copied.
+    End,
+}
+
+/// A range of records, by range key: the lower bound is exclusive and names the range, the upper
+/// bound is inclusive. `None` means unbounded. The lower bound never changes; a split lowers the
+/// upper one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Range<O = Owner, K = Key> {
+    /// Keys are greater than this.
+    pub after: Option<K>,
+    /// Keys are at most this.
+    pub until: Option<K>,
+    /// The worker that may write; its number also grows at `done` and at a purge.
+    pub epoch: Generation<O>,
+    /// How far it is.
+    pub state: RangeState,
+    /// Where the next batch begins.
+    pub progress: Progress<K>,
+}
+
+impl<O, K: Ord> Range<O, K> {
+    /// Whether `key` belongs to this range.
+    pub fn contains(&self, key: &K) -> bool {
+        self.after.as_ref().is_none_or(|after| key > after)
+            && self.until.as_ref().is_none_or(|until| key <= until)
+    }
+}
+
+/// Whether a claim of a partition or a range takes effect on an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Claim {
+    /// Set it.
+    Take,
+    /// It is set already: this claim was made here before.
+    Held,
+    /// Somebody has claimed this number or a higher one: start over above `seen`.
+    Outbid {
+        /// The number found.
+        seen: u64,
+    },
+}
+
+/// Decides on a claim. The claimer has chosen a number above every one it saw on any instance.
+pub fn claim<O: Eq>(current: &Generation<O>, mine: &Generation<O>) -> Claim {
+    if current == mine {
+        Claim::Held
+    } else if current.number < mine.number {
+        Claim::Take
+    } else {
+        Claim::Outbid { seen: current.number }
+    }
+}
+
+/// Whether a batch of live changes may be applied on an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// Apply the changes at or after the partition's `next`.
+    Go,
+    /// A newer consumer owns the partition: release it and stand by.
+    Fenced,
+    /// The instance has lost its tail and with it the claim: claim again, resume at its `next`.
+    LostTail,
+    /// The batch begins after `next`: go back to `next`, or changes would be lost.
+    Gap,
+}
+
+/// Decides on a batch of live changes that begins at `from`.
+pub fn admit_live<O: Eq, P: Ord>(
+    partition: Option<&Partition<O, P>>,
+    mine: &Generation<O>,
+    from: &P,
+) -> Admission {
+    let Some(partition) = partition else {
+        return Admission::LostTail;
+    };
+    if partition.generation != *mine {
+        let newer = partition.generation.number >= mine.number;
+        return if newer { Admission::Fenced } else { Admission::LostTail };
+    }
+    if *from > partition.next { Admission::Gap } else { Admission::Go }
+}
+
+/// Whether a batch of the copy may be written on an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CopyAdmission {
+    /// Write it.
+    Go,
+    /// The range is finished here: nothing to write on this instance.
+    Done,
+    /// Another worker has claimed the range, or there is no such range: abandon it.
+    Fenced,
+    /// The instance is not where this worker left it: start again from the smallest progress.
+    LostTail,
+}
+
+/// Decides on a batch of the copy. `left`: the progress this worker left on this instance.
+pub fn admit_copy<O: Eq, K: Eq>(
+    range: Option<&Range<O, K>>,
+    mine: &Generation<O>,
+    left: &Progress<K>,
+) -> CopyAdmission {
+    let Some(range) = range else {
+        return CopyAdmission::Fenced;
+    };
+    if range.state == RangeState::Done {
+        return CopyAdmission::Done;
+    }
+    if range.epoch != *mine {
+        let newer = range.epoch.number >= mine.number;
+        return if newer { CopyAdmission::Fenced } else { CopyAdmission::LostTail };
+    }
+    if range.progress == *left { CopyAdmission::Go } else { CopyAdmission::LostTail }
+}
+
+/// Whether a range may be marked done on an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// Set `done` and raise the epoch's number.
+    Mark,
+    /// It is done here already.
+    AlreadyDone,
+    /// Another worker has it.
+    Fenced,
+    /// The progress is not at the end here.
+    LostTail,
+    /// Dirty guards are left: serve them first.
+    Dirty,
+}
+
+/// Decides whether a range is done. `dirty_count`: dirty guards of the range on this instance.
+pub fn finish<O: Eq, K: Eq>(
+    range: Option<&Range<O, K>>,
+    mine: &Generation<O>,
+    dirty_count: u64,
+) -> Finish {
+    match admit_copy(range, mine, &Progress::End) {
+        CopyAdmission::Done => Finish::AlreadyDone,
+        CopyAdmission::Fenced => Finish::Fenced,
+        CopyAdmission::LostTail => Finish::LostTail,
+        CopyAdmission::Go if dirty_count > 0 => Finish::Dirty,
+        CopyAdmission::Go => Finish::Mark,
+    }
+}
+
+/// Whether tombstones of a range may be purged. The purge raises the epoch's number in its own
+/// step, so that no worker with the old epoch can write what the tombstones refused.
+///
+/// `open_dead_letters`: changes of the range may still be waiting to be replayed.
+/// `version_passed`: the source has applied, and this instance consumed, past the tombstone.
+pub fn purge<O, K>(range: &Range<O, K>, open_dead_letters: bool, version_passed: bool) -> bool {
+    range.state == RangeState::Done && !open_dead_letters && version_passed
+}
+
+/// Splits a range after `key`: the lower part keeps its name, the upper part is new. Both get an
+/// epoch above the parent's, and inherit its state and the share of its progress.
+///
+/// `None` if `key` does not lie inside the range.
+pub fn split<O: Clone, K: Ord + Clone>(
+    range: &Range<O, K>,
+    key: &K,
+) -> Option<(Range<O, K>, Range<O, K>)> {
+    if !range.contains(key) || range.until.as_ref() == Some(key) {
+        return None;
+    }
+    let epoch = Generation { number: range.epoch.number + 1, owner: range.epoch.owner.clone() };
+    let (lower, upper) = match &range.progress {
+        Progress::Start => (Progress::Start, Progress::Start),
+        Progress::End => (Progress::End, Progress::End),
+        Progress::After(reached) if reached >= key => {
+            let upper = if reached == key { Progress::Start } else { range.progress.clone() };
+            (Progress::End, upper)
+        }
+        Progress::After(_) => (range.progress.clone(), Progress::Start),
+    };
+    let part = |after: &Option<K>, until: Option<K>, progress| Range {
+        after: after.clone(),
+        until,
+        epoch: epoch.clone(),
+        state: range.state,
+        progress,
+    };
+    Some((
+        part(&range.after, Some(key.clone()), lower),
+        part(&Some(key.clone()), range.until.clone(), upper),
+    ))
+}
