@@ -7,9 +7,15 @@
 //! keep live writes and the copy of the history correct together.
 
 pub mod batch;
+pub mod checkpoint;
 pub mod clock;
 pub mod error;
 pub mod key;
+pub mod layout;
+pub mod lock;
+pub mod plan;
 pub mod position;
 pub mod protocol;
+pub mod queue;
+pub mod store;
 pub mod value;

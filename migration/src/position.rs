@@ -55,29 +55,32 @@ impl fmt::Display for Version {
     }
 }
 
-/// A place in one partition of a queue: everything before it has been dealt with.
+/// A place in one partition of a queue, (offset, index) and whatever else its queue keeps there:
+/// everything before it has been dealt with.
 ///
 /// Opaque to everybody but the queue that made it; byte order is queue order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Position(Vec<u8>);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(Version);
 
 impl Position {
     /// Wraps the queue's bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    ///
+    /// # Errors
+    /// `Unreadable` if there are more than [`VERSION_BYTES_MAX`].
+    pub fn new(bytes: &[u8]) -> Result<Self> {
+        Version::new(bytes).map(Self)
     }
 
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 }
 
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Position({})", Hex(&self.0))
+        write!(f, "Position({})", Hex(self.as_bytes()))
     }
 }
 

@@ -1,0 +1,81 @@
+//! The checkpoint store: the one durable state that all four phases share.
+//!
+//! [`CheckpointStore`] is narrow: four operations on keys and logs. Everything above it is written
+//! once, here, for every back end: leases, desired state, progress for display, verdicts, stages,
+//! dead letters and the audit log. The positions that decide what is safe are *not* here: they lie
+//! in the target, with the data.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// The revision of an entry: it changes with every put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision(pub u64);
+
+/// A value with its revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The value.
+    pub value: Vec<u8>,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// What was appended.
+    pub value: Vec<u8>,
+}
+
+/// Durable keys and logs of one migration.
+///
+/// Every write is durable when the call returns, and is seen by every process that calls later.
+/// An entry that cannot be read is an error of kind `Unreadable`, never an absent one. Keys are
+/// slash-separated words, such as `lease/backfill/3`.
+#[async_trait]
+pub trait CheckpointStore: Send + Sync + Debug {
+    /// The entry of a key, if there is one.
+    async fn get(&self, key: &str) -> Result<Option<Entry>>;
+
+    /// Puts a value if the entry is still what `expected` says (`None`: absent). Returns the new
+    /// revision, or `None` if it is not.
+    async fn put(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: Option<Revision>,
+    ) -> Result<Option<Revision>>;
+
+    /// Removes an entry if it is still what `expected` says. Returns whether it did.
+    async fn remove(&self, key: &str, expected: Revision) -> Result<bool>;
+
+    /// Up to `limit` entries whose key begins with `prefix` and lies after `after`, in key order.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Entry)>>;
+
+    /// Appends lines to a log, all or none, if its last line is still number `expected_last`
+    /// (`None`: wherever it ends). Returns the number of the last line, or `None` if it is not.
+    async fn append(
+        &self,
+        log: &str,
+        lines: &[Vec<u8>],
+        expected_last: Option<u64>,
+    ) -> Result<Option<u64>>;
+
+    /// Up to `limit` lines of a log after line `after`.
+    async fn read_log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<LogLine>>;
+
+    /// The number of the last line of a log; zero if it has none.
+    async fn log_end(&self, log: &str) -> Result<u64>;
+
+    /// Removes every key and log of the migration: the clean-up.
+    async fn clear(&self) -> Result<()>;
+}

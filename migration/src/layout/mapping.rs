@@ -1,0 +1,211 @@
+//! The tall layout: one row per record, columns renamed, retyped and spread over shards.
+
+use super::{Conversion, Sharding};
+use crate::batch::{Batch, Column, Row, Schema};
+use crate::error::{Error, Result};
+use crate::key::Key;
+use std::sync::Arc;
+
+/// One source table and everything it becomes in the target.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub(super) source: Arc<Schema>,
+    pub(super) source_keys: Arc<Schema>,
+    pub(super) entity_columns: usize,
+    pub(super) targets: Vec<Arc<TargetLayout>>,
+}
+
+impl Layout {
+    /// The source table.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Schema> {
+        &self.source
+    }
+
+    /// The source table's key columns alone, for deletes.
+    #[must_use]
+    pub fn source_keys(&self) -> &Arc<Schema> {
+        &self.source_keys
+    }
+
+    /// The tables that its records become.
+    #[must_use]
+    pub fn targets(&self) -> &[Arc<TargetLayout>] {
+        &self.targets
+    }
+
+    /// The entity that a record belongs to: the leading columns of its key.
+    ///
+    /// # Errors
+    /// `Unreadable` if `key` is not a key.
+    pub fn entity(&self, key: &Key) -> Result<Key> {
+        key.prefix(self.entity_columns)
+    }
+}
+
+/// A column of the target and where its value comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mapping {
+    /// Index of the source column.
+    pub(super) from: usize,
+    pub(super) conversion: Conversion,
+}
+
+/// One target table: how source records become its records, and back.
+#[derive(Debug, Clone)]
+pub struct TargetLayout {
+    pub(super) schema: Arc<Schema>,
+    pub(super) key_schema: Arc<Schema>,
+    pub(super) source: Arc<Schema>,
+    /// One per target column.
+    pub(super) mapping: Vec<Mapping>,
+    pub(super) sharding: Option<Sharding>,
+    /// For each source key column, the target column that holds it.
+    pub(super) source_key: Vec<usize>,
+}
+
+impl TargetLayout {
+    /// The target table.
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Its key columns alone, in key order.
+    #[must_use]
+    pub fn key_schema(&self) -> &Arc<Schema> {
+        &self.key_schema
+    }
+
+    /// Turns source records into records of this table, one for one, in order.
+    ///
+    /// # Errors
+    /// `Unreadable` for a value without an exact counterpart, with table, key and column.
+    pub fn project(&self, rows: &Batch) -> Result<Batch> {
+        let mut out = Batch::new(Arc::clone(&self.schema));
+        for row in rows.rows() {
+            self.project_row(&row, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Turns one source record into the next record of `out`, a batch of this table.
+    ///
+    /// # Errors
+    /// As [`Self::project`]; `out` is unchanged then.
+    pub fn project_row(&self, row: &Row<'_>, out: &mut Batch) -> Result<()> {
+        for (column, mapping) in self.schema.columns.iter().zip(&self.mapping) {
+            let pushed =
+                mapping.conversion.forward(row.value(mapping.from), |value| out.push(value));
+            if let Err(error) = pushed {
+                out.discard_partial();
+                return Err(self.located(error, column, &row.key()?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns a source key into the next record of `out`, a batch of this table's key schema.
+    ///
+    /// # Errors
+    /// `Unreadable` if the key has no exact counterpart.
+    pub fn project_key(&self, key: &Key, out: &mut Batch) -> Result<()> {
+        let columns = key.columns()?;
+        for &target in &self.schema.key {
+            let mapping = &self.mapping[target];
+            let place = self.source.key.iter().position(|&column| column == mapping.from);
+            let pushed = place.and_then(|place| columns.get(place)).map_or_else(
+                || Err(Error::new(crate::error::ErrorKind::Unreadable, "key is of another table")),
+                |column| mapping.conversion.forward(column.value(), |value| out.push(value)),
+            );
+            if let Err(error) = pushed {
+                out.discard_partial();
+                return Err(self.located(error, &self.schema.columns[target], key));
+            }
+        }
+        Ok(())
+    }
+
+    /// The inverse of [`Self::project`], for the source columns that this table holds: the others
+    /// are null. Use [`Self::is_complete`] to know whether there are any.
+    ///
+    /// # Errors
+    /// `Unreadable` for a record that `project` cannot have made.
+    pub fn invert(&self, rows: &Batch) -> Result<Batch> {
+        let mut out = Batch::new(Arc::clone(&self.source));
+        for row in rows.rows() {
+            for from in 0..self.source.columns.len() {
+                let held = self.mapping.iter().position(|mapping| mapping.from == from);
+                let pushed = match held {
+                    Some(target) => self.mapping[target]
+                        .conversion
+                        .backward(row.value(target), |value| out.push(value)),
+                    None => out.push(crate::value::Value::Null),
+                };
+                if let Err(error) = pushed {
+                    out.discard_partial();
+                    return Err(self.located(error, &self.source.columns[from], &row.key()?));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether this table holds every source column, so that the way back loses nothing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        (0..self.source.columns.len())
+            .all(|from| self.mapping.iter().any(|mapping| mapping.from == from))
+    }
+
+    /// The range key of a target record: the key of the source record it was made from.
+    ///
+    /// # Errors
+    /// `Unreadable` for a record that `project` cannot have made.
+    pub fn range_key(&self, row: &Row<'_>) -> Result<Key> {
+        let mut bytes = Vec::with_capacity(32);
+        for &target in &self.source_key {
+            let column = &self.schema.columns[target];
+            self.mapping[target]
+                .conversion
+                .backward(row.value(target), |value| crate::key::push(value, &mut bytes))
+                .map_err(|error| {
+                    error.with("table", &self.schema.table).with("column", &column.name)
+                })?;
+        }
+        Ok(Key::from_bytes(bytes))
+    }
+
+    /// Whether the target's key order is the source's, so that an interval of one is the same
+    /// interval of the other.
+    #[must_use]
+    pub fn is_aligned(&self) -> bool {
+        self.schema.key == self.source_key
+            && self
+                .source_key
+                .iter()
+                .all(|&column| matches!(self.mapping[column].conversion, Conversion::Same))
+    }
+
+    /// The index of the instance that holds a record of this table.
+    ///
+    /// # Errors
+    /// `Unreadable` if the shard column holds what the shard function cannot take.
+    pub fn instance_of(&self, row: &Row<'_>) -> Result<usize> {
+        self.sharding
+            .as_ref()
+            .map_or(Ok(0), |sharding| sharding.instance(row, self.schema.key[sharding.key_column]))
+    }
+
+    /// The index of the instance that holds a record, by its key (a row of the key schema).
+    ///
+    /// # Errors
+    /// As [`Self::instance_of`].
+    pub fn instance_of_key(&self, row: &Row<'_>) -> Result<usize> {
+        self.sharding.as_ref().map_or(Ok(0), |sharding| sharding.instance(row, sharding.key_column))
+    }
+
+    fn located(&self, error: Error, column: &Column, key: &Key) -> Error {
+        error.with("table", &self.schema.table).with("column", &column.name).with("key", key)
+    }
+}

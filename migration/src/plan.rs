@@ -1,0 +1,235 @@
+//! The plan: the one file that describes a migration, read by all four binaries.
+//!
+//! Two steps: what was written is parsed strictly into `raw`, then resolved into [`Plan`], which
+//! cannot be invalid in itself. Whether the live servers agree with it is for `check` to find out.
+
+use crate::layout::ShardFunction;
+use crate::value::ColumnType;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A migration, resolved: names are unique, references hold, figures are in range, paths are
+/// absolute.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Names the migration; begins the keys of everything it keeps anywhere.
+    pub id: String,
+    /// Which of the first two phases comes first.
+    pub order: Order,
+    /// Where the data is.
+    pub source: SourcePlan,
+    /// Where live writes come from.
+    pub queue: QueuePlan,
+    /// The target's instances, in shard order; never empty.
+    pub targets: Vec<InstancePlan>,
+    /// Target tables that may hold records before the migration begins.
+    pub target_may_hold_rows: Vec<String>,
+    /// The key lock.
+    pub lock: LockPlan,
+    /// The checkpoint store.
+    pub checkpoint: Engine,
+    /// The tables to move, in plan order; never empty.
+    pub tables: Vec<TablePlan>,
+    /// Settings of phase 1.
+    pub dual_write: DualWritePlan,
+    /// Settings of phase 2.
+    pub backfill: BackfillPlan,
+    /// Settings of phase 3.
+    pub verify: VerifyPlan,
+    /// Settings of phase 4.
+    pub cutover: CutoverPlan,
+    /// Digest of what may not change while the migration is under way.
+    pub digest: String,
+}
+
+/// Which of the first two phases comes first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Live writes are applied while the history is copied.
+    DoubleWriteFirst,
+    /// The history is copied while the queue keeps the live writes; then they are replayed.
+    CatchUp,
+}
+
+/// How to reach a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// A SQLite file.
+    Sqlite {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// The source.
+#[derive(Debug, Clone)]
+pub struct SourcePlan {
+    /// How to reach it.
+    pub engine: Engine,
+    /// Leads every version: raised by the operator after the source was restored or failed over,
+    /// so that what it writes now counts as newer.
+    pub epoch: u32,
+}
+
+/// The queue.
+#[derive(Debug, Clone)]
+pub enum QueuePlan {
+    /// A table in the source, written in the same transaction as the data.
+    Outbox {
+        /// The table's name.
+        table: String,
+    },
+}
+
+/// One instance of the target.
+#[derive(Debug, Clone)]
+pub struct InstancePlan {
+    /// Its name, for people.
+    pub name: String,
+    /// How to reach it.
+    pub engine: Engine,
+}
+
+/// The key lock.
+#[derive(Debug, Clone)]
+pub struct LockPlan {
+    /// Where it is kept. Disposable.
+    pub engine: Engine,
+    /// How long the live path waits for a copy to give a lock back before it revokes it.
+    pub wait: Duration,
+    /// How long a copy may hold a lock.
+    pub lease: Duration,
+}
+
+/// One source table.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// Its name in the source.
+    pub name: String,
+    /// Its key columns, in key order.
+    pub key: Vec<String>,
+    /// The entity's columns: the leading ones of the key. All of them where a row is an entity.
+    pub entity: Vec<String>,
+    /// Types that the plan states because the database cannot: (column, type).
+    pub types: Vec<(String, ColumnType)>,
+    /// The target tables that it becomes; never empty.
+    pub into: Vec<IntoPlan>,
+}
+
+/// One target table.
+#[derive(Debug, Clone)]
+pub struct IntoPlan {
+    /// Its name in the target.
+    pub name: String,
+    /// Its key columns, in key order.
+    pub key: Vec<String>,
+    /// How its records are spread over the instances; `None` with one instance.
+    pub shard: Option<ShardPlan>,
+    /// Its columns, in plan order.
+    pub columns: Vec<ColumnPlan>,
+}
+
+/// The shard key of a target table.
+#[derive(Debug, Clone)]
+pub struct ShardPlan {
+    /// A column of the target table's key.
+    pub by: String,
+    /// The function.
+    pub function: ShardFunction,
+}
+
+/// One target column.
+#[derive(Debug, Clone)]
+pub struct ColumnPlan {
+    /// Its name in the target.
+    pub name: String,
+    /// The source column it comes from.
+    pub from: String,
+    /// The type, where the plan states it because the database cannot.
+    pub column_type: Option<ColumnType>,
+}
+
+/// Settings of `dual-write`.
+#[derive(Debug, Clone)]
+pub struct DualWritePlan {
+    /// Most messages in one batch.
+    pub batch_rows_max: usize,
+    /// How long to wait for messages before looking around.
+    pub poll: Duration,
+}
+
+/// Settings of `backfill`.
+#[derive(Debug, Clone)]
+pub struct BackfillPlan {
+    /// Most encoded bytes in one batch.
+    pub batch_bytes_max: usize,
+    /// Most records in one batch.
+    pub batch_rows_max: usize,
+    /// Workers in one process.
+    pub workers: usize,
+    /// Ranges that a table is split into.
+    pub ranges: usize,
+    /// Most records a second over the process; `None` is unlimited. May be changed while running.
+    pub rate: Option<u32>,
+}
+
+/// Settings of `verify`.
+#[derive(Debug, Clone)]
+pub struct VerifyPlan {
+    /// Most records in one read.
+    pub batch_rows_max: usize,
+    /// How often a mismatch is read again before it counts as unsettled.
+    pub recheck_max: usize,
+    /// How long one re-read may wait for the live path to catch up.
+    pub settle: Duration,
+    /// The pass mark: most differences per record compared.
+    pub mismatch_rate_max: f64,
+}
+
+/// Settings of `cutover`.
+#[derive(Debug, Clone)]
+pub struct CutoverPlan {
+    /// The flag that reads are decided by: part of the hash, so it never changes under way.
+    pub flag: String,
+    /// The stages after `off`, in order.
+    pub stages: Vec<StagePlan>,
+    /// The big red switch: while this file exists, every reader that watches it answers old.
+    pub rollback_file: PathBuf,
+    /// A reader whose snapshot is older than this answers old.
+    pub staleness_max: Duration,
+    /// What the gates ask for.
+    pub gate: GatePlan,
+}
+
+/// One step of the read switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StagePlan {
+    /// Reads are answered by the source and repeated on the target.
+    Mirror,
+    /// The whitelist is answered by the target.
+    Whitelist,
+    /// The whitelist and this many of 10,000 buckets are answered by the target.
+    Share {
+        /// Hundredths of a percent, from 1 to 10,000.
+        basis_points: u32,
+    },
+}
+
+/// What the gates ask for.
+#[derive(Debug, Clone)]
+pub struct GatePlan {
+    /// Most lag of the live path.
+    pub lag_max: Duration,
+    /// Oldest verdict that counts.
+    pub verdict_age_max: Duration,
+    /// Fewest mirrored reads at a stage before the next.
+    pub mirrored_min: u64,
+    /// Most mirrored reads that differ beyond what lag explains, per read.
+    pub mirror_mismatch_rate_max: f64,
+    /// Least time at a stage before the next.
+    pub soak: Duration,
+}

@@ -1,0 +1,129 @@
+//! Queues: ordered changes per partition, at least once, with opaque positions.
+
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::position::{Position, Version};
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One message as it came off the queue, not yet decoded.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its place in the partition.
+    pub position: Position,
+    /// The position after it.
+    pub next: Position,
+    /// Its place in the source's commit order; `None` where only the payload tells.
+    pub version: Option<Version>,
+    /// When the change was made, by the producer's clock: for the lag that people see.
+    pub made_at: Timestamp,
+    /// The key on the wire, if the queue has one.
+    pub key: Option<Vec<u8>>,
+    /// Headers on the wire.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The topic or table it came from.
+    pub topic: Arc<str>,
+    /// The value on the wire; `None` for a null value.
+    pub payload: Option<Vec<u8>>,
+    /// The offset as people write it.
+    pub offset: i64,
+}
+
+/// What a consumer has to deal with next.
+#[derive(Debug)]
+pub enum Delivery {
+    /// These partitions are this consumer's now. Claim them in the target, `seek` to the smallest
+    /// position there, then poll again. Nothing of them is delivered before.
+    Assigned(Vec<Arc<str>>),
+    /// These partitions are not this consumer's any more.
+    Revoked(Vec<Arc<str>>),
+    /// Messages of one partition, in order, beginning where the last delivery of it ended.
+    Messages {
+        /// The partition.
+        partition: Arc<str>,
+        /// Where the batch begins.
+        from: Position,
+        /// Where it ends: also past gaps in the numbering that hold no message.
+        next: Position,
+        /// The messages.
+        messages: Vec<Message>,
+    },
+    /// Nothing came in the time given.
+    Idle,
+}
+
+/// Who decides which consumer has a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assignment {
+    /// The queue's own group protocol.
+    Group,
+    /// A lease in the checkpoint store, which the caller holds while it polls.
+    Lease,
+}
+
+/// An ordered, partitioned stream of changes.
+///
+/// Delivery is at least once and in order within a partition. A position is made and read only by
+/// its queue. The queue never skips: a position it can no longer serve is an error of kind `Lost`
+/// that says what must be copied again.
+///
+/// Call order: open → `partitions`, `end` (set-up) → `consumer` → ( `poll` → `seek`? →
+/// `acknowledge` )*; `trim` on an operator's request only.
+#[async_trait]
+pub trait Queue: Send + Sync + Debug {
+    /// Who hands out its partitions.
+    fn assignment(&self) -> Assignment;
+
+    /// The names of its partitions.
+    async fn partitions(&self) -> Result<Vec<Arc<str>>>;
+
+    /// The position after the last message of a partition, now.
+    async fn end(&self, partition: &str) -> Result<Position>;
+
+    /// Whether the source, on the connection that is read, shows everything before `position`.
+    async fn source_shows(&self, partition: &str, position: &Position) -> Result<bool>;
+
+    /// How many messages lie in `[from, end)`, at most; and when the first of them was made.
+    async fn lag(&self, partition: &str, from: &Position) -> Result<Lag>;
+
+    /// A version that no change at or after `position` falls below.
+    async fn version_at(&self, partition: &str, position: &Position) -> Result<Version>;
+
+    /// A new consumer.
+    async fn consumer(&self) -> Result<Box<dyn Consumer>>;
+
+    /// Removes messages before `below` for good, and remembers that it did. Returns how many went.
+    async fn trim(&self, partition: &str, below: &Position) -> Result<u64>;
+
+    /// The position as people write it, such as an offset.
+    fn describe(&self, position: &Position) -> String;
+}
+
+/// How far a reader is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// Messages not yet read.
+    pub messages: u64,
+    /// Age of the oldest of them; zero if there is none.
+    pub age: Duration,
+}
+
+/// One reader of a queue. A partition of it belongs to one consumer at a time, as far as the queue
+/// can tell; the target's generation fence decides.
+#[async_trait]
+pub trait Consumer: Send + Debug {
+    /// Waits up to `wait` for the next delivery of at most `messages_max` messages.
+    async fn poll(&mut self, messages_max: usize, wait: Duration) -> Result<Delivery>;
+
+    /// Moves a partition of this consumer to `position`; the next delivery begins there.
+    ///
+    /// # Errors
+    /// `Lost` if the queue no longer holds what lies at or after `position`, or if it is not the
+    /// queue that the position was made in (restored, reset).
+    async fn seek(&mut self, partition: &str, position: &Position) -> Result<()>;
+
+    /// Tells the queue how far this consumer is. A hint: nothing rests on it.
+    async fn acknowledge(&mut self, partition: &str, next: &Position) -> Result<()>;
+}

@@ -1,0 +1,189 @@
+//! Stores: where records lie, on either side of a migration.
+//!
+//! Source and target are roles, not engines: every engine implements [`Store`], and what can be
+//! written to implements [`Target`] as well. Engines with transactions get [`Target`] from the few
+//! primitives of [`Transactional`]; an engine whose atomic step is one key or one row implements
+//! [`Target`] itself, around the same decisions of [`crate::protocol`].
+
+mod step;
+
+pub use step::{
+    AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
+    RepairEntry, RepairStep, SideTable, StartPosition,
+};
+
+use crate::batch::{Batch, Schema};
+use crate::error::Result;
+use crate::key::Key;
+use crate::layout::TargetLayout;
+use crate::position::{Generation, Version};
+use crate::protocol::{Claim, Finish, Guard, Partition, Range, Repair};
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// How much one read may return: it ends at whichever bound is reached first, but returns at least
+/// one record where there is one.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadLimit {
+    /// Most records.
+    pub rows_max: usize,
+    /// Most encoded bytes; the record that crosses the bound is still returned.
+    pub bytes_max: usize,
+}
+
+/// A table as the engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDescription {
+    /// Its columns and its primary key.
+    pub schema: Schema,
+    /// Longest text or bytes a column takes, where it is bounded; same order as the columns.
+    pub lengths_max: Vec<Option<u32>>,
+    /// Unique keys beside the primary key, by column names: compaction within a batch could make
+    /// two records collide on one of them.
+    pub other_unique_keys: Vec<Vec<String>>,
+    /// Whether an integer key is never given out twice, even after deletes (`AUTOINCREMENT`).
+    pub key_never_reused: bool,
+}
+
+/// A place where records lie. Reads only.
+///
+/// Calls may come from several tasks at once; each is one consistent read. Records come back in the
+/// columns and types of the schema that is asked for; a stored value that is not of its column's
+/// type is `Unreadable`, with table, column and key, and is never coerced.
+///
+/// Call order: open → `describe` of each table → any reads.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// The name of this instance, for people: the plan's name for it, never an address with a
+    /// secret.
+    fn name(&self) -> &str;
+
+    /// Describes a table.
+    ///
+    /// # Errors
+    /// `Refused` if there is no such table.
+    async fn describe(&self, table: &str) -> Result<TableDescription>;
+
+    /// Reads the records whose key lies in (`after`, `until`], in key order. `None` is unbounded.
+    /// An empty batch means that there is none.
+    async fn scan(
+        &self,
+        schema: &Arc<Schema>,
+        after: Option<&Key>,
+        until: Option<&Key>,
+        limit: ReadLimit,
+    ) -> Result<Batch>;
+
+    /// Reads the records with these keys, in any order; a key without a record is left out.
+    async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch>;
+
+    /// Up to `count - 1` keys that cut the table into about `count` equal parts, in order. An
+    /// estimate: parts may differ in size.
+    async fn split_points(&self, schema: &Arc<Schema>, count: usize) -> Result<Vec<Key>>;
+
+    /// Number of records, exact or estimated: for progress bars only.
+    async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64>;
+}
+
+/// A store that a migration writes to, with the fences that its writes are checked against.
+///
+/// Every instance (shard) keeps its own guards, ranges and partitions, in its own side tables whose
+/// keys begin with the migration's id. Each method is one atomic step on this instance: it takes
+/// effect as a whole or not at all, and after a crash, a timeout or `UnknownOutcome` it may be
+/// called again. No method trusts what the caller believes: it reads the fence in the same step.
+///
+/// Call order: `set_up` (once) → for the live path `claim_partition` → `apply_live`*; for the copy
+/// `split_range`* → `claim_range` → `copy`* → `finish_range` → later `purge`; for a repair
+/// `place_lease` → read the source → `repair`.
+#[async_trait]
+pub trait Target: Store {
+    /// What one atomic step can hold.
+    fn atomic_step(&self) -> AtomicStep;
+
+    /// The statements that `set_up` would run, for an operator who wants to run them.
+    fn set_up_statements(&self) -> Vec<String>;
+
+    /// Creates the side tables, one open range per source table, and one row per queue partition.
+    /// What is there already is kept as it is.
+    async fn set_up(&self, tables: &[&str], partitions: &[StartPosition]) -> Result<()>;
+
+    /// Whether `set_up` has been done on this instance.
+    async fn is_set_up(&self) -> Result<bool>;
+
+    /// The partition's row; `None` before `set_up`, or if this instance lost it.
+    async fn partition(&self, partition: &str) -> Result<Option<Partition>>;
+
+    /// Claims a partition for a consumer. The generation's number lies above every one seen on any
+    /// instance.
+    async fn claim_partition(&self, partition: &str, generation: &Generation) -> Result<Claim>;
+
+    /// Applies live changes and moves the partition's position, or says why not.
+    async fn apply_live(&self, step: &LiveStep<'_>) -> Result<LiveOutcome>;
+
+    /// Up to `limit` ranges of a source table whose lower bound lies after `after`, in order.
+    /// `from_start` includes the range without lower bound.
+    async fn ranges(&self, table: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Range>>;
+
+    /// The range of a source table that begins after `after`.
+    async fn range(&self, table: &str, after: Option<&Key>) -> Result<Option<Range>>;
+
+    /// Splits the range that contains `key` after it. Does nothing where a range ends there
+    /// already.
+    async fn split_range(&self, table: &str, key: &Key) -> Result<()>;
+
+    /// Claims the range that begins after `after` for a worker.
+    async fn claim_range(
+        &self,
+        table: &str,
+        after: Option<&Key>,
+        epoch: &Generation,
+    ) -> Result<Claim>;
+
+    /// Writes one batch of the copy and the range's progress, or says why not.
+    async fn copy(&self, step: &CopyStep<'_>) -> Result<CopyOutcome>;
+
+    /// Marks a range as done, if it is.
+    async fn finish_range(
+        &self,
+        table: &str,
+        after: Option<&Key>,
+        epoch: &Generation,
+    ) -> Result<Finish>;
+
+    /// Removes up to `limit` tombstones and guards of a done range whose version is at most
+    /// `below`, raising the range's epoch in the same step. Returns how many went. The caller has
+    /// made sure that the partition is past them everywhere and no dead letter is open.
+    async fn purge(
+        &self,
+        table: &str,
+        after: Option<&Key>,
+        below: &Version,
+        limit: usize,
+    ) -> Result<u64>;
+
+    /// The guards of records of a target table, by range key, in the order asked.
+    async fn guards(&self, table: &str, keys: &[Key]) -> Result<Vec<Option<Guard<Version>>>>;
+
+    /// Places the lease of a repair on the guards of these records.
+    async fn place_lease(
+        &self,
+        source_table: &str,
+        table: &str,
+        keys: &[Key],
+        lease: u128,
+    ) -> Result<()>;
+
+    /// Writes what a repair has read from the source, record by record where the lease still
+    /// stands. Returns one decision per entry.
+    async fn repair(&self, step: &RepairStep<'_>) -> Result<Vec<Repair>>;
+
+    /// Whether the target table holds no record.
+    async fn is_empty(&self, target: &TargetLayout) -> Result<bool>;
+
+    /// What this migration keeps here beside the data.
+    async fn side_tables(&self) -> Result<Vec<SideTable>>;
+
+    /// Removes it; side tables that other migrations share lose only this migration's rows.
+    async fn remove_side_tables(&self) -> Result<()>;
+}

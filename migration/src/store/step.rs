@@ -1,0 +1,182 @@
+//! What goes into one atomic step of a target, and what comes out.
+
+use crate::batch::Batch;
+use crate::key::Key;
+use crate::layout::TargetLayout;
+use crate::position::{Generation, Position, Version};
+use crate::protocol::{Effect, Progress};
+use std::sync::Arc;
+
+/// What an engine can change in one atomic step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtomicStep {
+    /// A batch with its guards, the range and the position.
+    Transaction,
+    /// One row and the cells in it.
+    Row,
+    /// One key and its companion.
+    Key,
+}
+
+/// Where a queue partition begins for this migration.
+#[derive(Debug, Clone)]
+pub struct StartPosition {
+    /// The partition's name.
+    pub partition: String,
+    /// The queue's end, noted before the first read of the source.
+    pub position: Position,
+}
+
+/// Changes of one partition in `[from, next)`, as far as they belong to one instance.
+#[derive(Debug)]
+pub struct LiveStep<'a> {
+    /// The partition's name.
+    pub partition: &'a str,
+    /// The consumer's claim.
+    pub generation: Generation,
+    /// Where the batch begins in the queue.
+    pub from: Position,
+    /// Where it ends; the partition's position afterwards, also where no change belongs here.
+    pub next: Position,
+    /// The changes, by target table.
+    pub writes: &'a [LiveWrites],
+}
+
+/// Changes of one target table, at most one per record.
+#[derive(Debug)]
+pub struct LiveWrites {
+    /// The source table, whose ranges the records belong to.
+    pub source_table: Arc<str>,
+    /// The target table.
+    pub target: Arc<TargetLayout>,
+    /// The changes in queue order.
+    pub entries: Vec<LiveEntry>,
+    /// Records that `Set` entries refer to, in the target's schema.
+    pub records: Batch,
+    /// Keys that `Delete` entries refer to, in the target's key schema.
+    pub keys: Batch,
+}
+
+/// One change of one target record.
+#[derive(Debug, Clone)]
+pub struct LiveEntry {
+    /// Its range key, which also names its guard.
+    pub key: Key,
+    /// Its place in the source's commit order.
+    pub version: Version,
+    /// Its place in the queue.
+    pub position: Position,
+    /// What it does.
+    pub effect: Effect,
+    /// Index in `records` or `keys`.
+    pub row: usize,
+}
+
+/// What became of a batch of live changes on one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveOutcome {
+    /// Applied, and the position moved.
+    Applied {
+        /// Entries written.
+        applied: u64,
+        /// Entries whose very version was there already.
+        duplicate: u64,
+        /// Entries older than what is there, or before the instance's position.
+        stale: u64,
+    },
+    /// A newer consumer owns the partition.
+    Fenced,
+    /// The instance lost its tail: claim again.
+    LostTail,
+    /// The batch begins after this instance's position: go back to it.
+    Gap(Position),
+}
+
+/// One batch of the copy, as far as it belongs to one instance.
+#[derive(Debug)]
+pub struct CopyStep<'a> {
+    /// The source table.
+    pub source_table: &'a str,
+    /// The range's lower bound, which names it.
+    pub range_after: Option<&'a Key>,
+    /// The worker's claim.
+    pub epoch: Generation,
+    /// The progress this worker left on this instance.
+    pub left: &'a Progress,
+    /// The progress after this batch; `None` for a sample, which keeps none.
+    pub next: Option<&'a Progress>,
+    /// First and last range key of the batch, over all its records; `None` if it has none.
+    pub span: Option<(&'a Key, &'a Key)>,
+    /// The records, by target table.
+    pub writes: &'a [CopyWrites],
+}
+
+/// Copied records of one target table.
+#[derive(Debug)]
+pub struct CopyWrites {
+    /// The target table.
+    pub target: Arc<TargetLayout>,
+    /// The records, in the target's schema, in the source's scan order.
+    pub records: Batch,
+}
+
+/// What became of a batch of the copy on one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyOutcome {
+    /// Written, and the progress moved.
+    Applied {
+        /// Records inserted.
+        inserted: u64,
+        /// Records that were there without a guard: copied before.
+        existing: u64,
+        /// Records that a guard refused: live data won.
+        refused: u64,
+        /// Range keys to read again, because the source is behind a command.
+        later: Vec<Key>,
+    },
+    /// The range is done here.
+    Done,
+    /// Another worker has the range.
+    Fenced,
+    /// The instance is not where this worker left it.
+    LostTail,
+}
+
+/// Records that a repair read from the source after it placed its lease.
+#[derive(Debug)]
+pub struct RepairStep<'a> {
+    /// The source table, whose ranges the records belong to.
+    pub source_table: &'a str,
+    /// The target table.
+    pub target: &'a Arc<TargetLayout>,
+    /// The lease that was placed.
+    pub lease: u128,
+    /// One entry per record.
+    pub entries: &'a [RepairEntry],
+    /// Records that entries refer to, in the target's schema.
+    pub records: &'a Batch,
+    /// Keys of records to remove, in the target's key schema.
+    pub keys: &'a Batch,
+}
+
+/// What the source holds for one record.
+#[derive(Debug, Clone)]
+pub struct RepairEntry {
+    /// Its range key.
+    pub key: Key,
+    /// Index in `records`, or `Err` with the index in `keys` where the source has no such record.
+    pub row: std::result::Result<usize, usize>,
+    /// The source record's own version, where it has one.
+    pub source_version: Option<Version>,
+    /// The version of the dead letter being replayed, if that is what this is.
+    pub replayed: Option<Version>,
+}
+
+/// Something a migration keeps in a store beside the data.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SideTable {
+    /// Its name.
+    pub name: String,
+    /// Rows of this migration in it.
+    pub rows: u64,
+}
