@@ -17,5 +17,6 @@ pub mod plan;
 pub mod position;
 pub mod protocol;
 pub mod queue;
+pub mod sample;
 pub mod store;
 pub mod value;
