@@ -19,6 +19,9 @@ pub struct Version {
 }
 
 impl Version {
+    /// The version below that of every change: no adapter makes an empty one.
+    pub const LOWEST: Self = Self { bytes: [0; VERSION_BYTES_MAX], length: 0 };
+
     /// Wraps the adapter's bytes.
     ///
     /// # Errors

@@ -20,4 +20,6 @@ pub use fence::{
     Admission, Claim, CopyAdmission, Finish, Partition, Progress, Range, RangeState, admit_copy,
     admit_live, claim, finish, purge, split,
 };
-pub use guard::{Copy, Effect, Guard, Kind, Live, Repair, copy, live, repair, repaired_version};
+pub use guard::{
+    Copy, Effect, Guard, Kind, Live, Repair, Replay, copy, live, repair, repaired_version, replay,
+};

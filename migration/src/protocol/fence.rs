@@ -14,6 +14,22 @@ pub struct Partition<O = Owner, P = Position> {
     pub next: P,
 }
 
+impl<O, P: Ord> Partition<O, P> {
+    /// Whether the change at `position` is still to be applied on this instance: one that lies
+    /// before `next` has been, and is passed over even where its guard has been purged since.
+    pub fn is_due(&self, position: &P) -> bool {
+        *position >= self.next
+    }
+
+    /// Moves `next` to the end of a batch that was applied, and never back: a batch that was
+    /// polled again after a rewind ends before changes that are applied already.
+    pub fn advance(&mut self, end: P) {
+        if end > self.next {
+            self.next = end;
+        }
+    }
+}
+
 /// How far the copy of a range is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RangeState {
@@ -51,6 +67,10 @@ pub struct Range<O = Owner, K = Key> {
     pub state: RangeState,
     /// Where the next batch begins.
     pub progress: Progress<K>,
+    /// Batches of the copy committed on this instance; grows by one in the step of each. A tail
+    /// that was lost shows here even where the lost batches left `progress` where it was, which
+    /// they do as long as a lower key waits to be written.
+    pub batches: u64,
 }
 
 impl<O, K: Ord> Range<O, K> {
@@ -128,11 +148,12 @@ pub enum CopyAdmission {
     LostTail,
 }
 
-/// Decides on a batch of the copy. `left`: the progress this worker left on this instance.
-pub fn admit_copy<O: Eq, K: Eq>(
+/// Decides on a batch of the copy. `left`: [`Range::batches`] on this instance as this worker found
+/// it with its claim, or left it with its last batch.
+pub fn admit_copy<O: Eq, K>(
     range: Option<&Range<O, K>>,
     mine: &Generation<O>,
-    left: &Progress<K>,
+    left: u64,
 ) -> CopyAdmission {
     let Some(range) = range else {
         return CopyAdmission::Fenced;
@@ -144,7 +165,7 @@ pub fn admit_copy<O: Eq, K: Eq>(
         let newer = range.epoch.number >= mine.number;
         return if newer { CopyAdmission::Fenced } else { CopyAdmission::LostTail };
     }
-    if range.progress == *left { CopyAdmission::Go } else { CopyAdmission::LostTail }
+    if range.batches == left { CopyAdmission::Go } else { CopyAdmission::LostTail }
 }
 
 /// Whether a range may be marked done on an instance.
@@ -156,22 +177,29 @@ pub enum Finish {
     AlreadyDone,
     /// Another worker has it.
     Fenced,
-    /// The progress is not at the end here.
+    /// The instance is not where this worker left it: start again from the smallest progress.
     LostTail,
+    /// Records of the range are still to be copied here.
+    NotAtEnd,
     /// Dirty guards are left: serve them first.
     Dirty,
 }
 
-/// Decides whether a range is done. `dirty_count`: dirty guards of the range on this instance.
+/// Decides whether a range is done. `left`: as in [`admit_copy`]. `dirty_count`: dirty guards of
+/// the range on this instance.
 pub fn finish<O: Eq, K: Eq>(
     range: Option<&Range<O, K>>,
     mine: &Generation<O>,
+    left: u64,
     dirty_count: u64,
 ) -> Finish {
-    match admit_copy(range, mine, &Progress::End) {
+    match admit_copy(range, mine, left) {
         CopyAdmission::Done => Finish::AlreadyDone,
         CopyAdmission::Fenced => Finish::Fenced,
         CopyAdmission::LostTail => Finish::LostTail,
+        CopyAdmission::Go if range.is_none_or(|range| range.progress != Progress::End) => {
+            Finish::NotAtEnd
+        }
         CopyAdmission::Go if dirty_count > 0 => Finish::Dirty,
         CopyAdmission::Go => Finish::Mark,
     }
@@ -213,9 +241,61 @@ pub fn split<O: Clone, K: Ord + Clone>(
         epoch: epoch.clone(),
         state: range.state,
         progress,
+        batches: range.batches,
     };
     Some((
         part(&range.after, Some(key.clone()), lower),
         part(&Some(key.clone()), range.until.clone(), upper),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        CopyAdmission, Finish, Partition, Progress, Range, RangeState, admit_copy, finish, split,
+    };
+    use crate::position::Generation;
+
+    fn range(progress: Progress<u8>) -> Range<u8, u8> {
+        let epoch = Generation { number: 4, owner: 1 };
+        let state = RangeState::Copying;
+        Range { after: None, until: Some(9), epoch, state, progress, batches: 7 }
+    }
+
+    #[test]
+    fn a_lost_batch_shows_even_where_the_progress_did_not_move() {
+        let mut found = range(Progress::Start);
+        let mine = found.epoch;
+        assert_eq!(admit_copy(Some(&found), &mine, 7), CopyAdmission::Go);
+        found.batches = 6;
+        assert_eq!(admit_copy(Some(&found), &mine, 7), CopyAdmission::LostTail);
+        found.progress = Progress::End;
+        assert_eq!(finish(Some(&found), &mine, 7, 0), Finish::LostTail);
+    }
+
+    #[test]
+    fn a_range_is_not_done_before_its_end() {
+        let found = range(Progress::After(8));
+        assert_eq!(finish(Some(&found), &found.epoch, 7, 0), Finish::NotAtEnd);
+    }
+
+    #[test]
+    fn next_never_goes_back_and_a_change_before_it_is_not_due() {
+        let generation = Generation { number: 1, owner: 1 };
+        let mut partition = Partition { generation, start: 0, next: 5 };
+        partition.advance(3);
+        assert_eq!(partition.next, 5);
+        assert!(!partition.is_due(&4) && partition.is_due(&5));
+    }
+
+    #[test]
+    fn a_split_fences_the_worker_and_keeps_what_is_left_to_copy() -> Result<(), &'static str> {
+        let parent = range(Progress::After(3));
+        let (lower, upper) = split(&parent, &5).ok_or("5 lies inside")?;
+        assert_eq!((lower.until, upper.after, upper.until), (Some(5), Some(5), Some(9)));
+        assert_eq!((lower.progress, upper.progress), (Progress::After(3), Progress::Start));
+        assert_eq!(admit_copy(Some(&upper), &parent.epoch, 7), CopyAdmission::Fenced);
+        assert_eq!(split(&parent, &9), None);
+        Ok(())
+    }
 }

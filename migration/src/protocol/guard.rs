@@ -131,12 +131,32 @@ pub fn repair<V: Ord>(
 }
 
 /// The version a repaired guard gets: the highest of its own, the source's and the replayed one.
-/// `None` where nobody has ever named a version, which leaves the record without a guard.
+/// Where nobody has ever named one it is `lowest`, which every change exceeds: a repair always
+/// leaves a guard, or a worker that read before it could bring back what it removed.
 pub fn repaired_version<V: Ord>(
     guard: Option<Guard<V>>,
     source_version: Option<V>,
     replayed: Option<V>,
-) -> Option<V> {
+    lowest: V,
+) -> V {
     let own = guard.filter(|guard| guard.kind != Kind::None).map(|guard| guard.version);
-    own.into_iter().chain(source_version).chain(replayed).max()
+    own.into_iter().chain(source_version).chain(replayed).fold(lowest, V::max)
+}
+
+/// How a dead letter is replayed on one target record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Replay {
+    /// Like a live change: [`live`] decides.
+    Live,
+    /// By a repair of the record from the source, with the letter's version.
+    Repair,
+}
+
+/// Decides how a dead letter is replayed. Only a guard can say whether a later change of the
+/// record has been applied, and no guard tells whether a command is already in a value.
+pub fn replay<V>(guard: Option<&Guard<V>>, effect: Effect) -> Replay {
+    match Guard::effective(guard) {
+        Some(_) if effect != Effect::Delta => Replay::Live,
+        _ => Replay::Repair,
+    }
 }
