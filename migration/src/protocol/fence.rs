@@ -4,7 +4,7 @@ use crate::key::Key;
 use crate::position::{Generation, Owner, Position};
 
 /// A queue partition as the target knows it. Changed only in one step with the data it speaks of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Partition<O = Owner, P = Position> {
     /// The consumer that may write.
     pub generation: Generation<O>,
@@ -42,7 +42,7 @@ pub enum RangeState {
 }
 
 /// Where the next batch of a range begins.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Progress<K = Key> {
     /// At the range's lower bound: nothing is copied.
     Start,
@@ -55,7 +55,7 @@ pub enum Progress<K = Key> {
 /// A range of records, by range key: the lower bound is exclusive and names the range, the upper
 /// bound is inclusive. `None` means unbounded. The lower bound never changes; a split lowers the
 /// upper one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Range<O = Owner, K = Key> {
     /// Keys are greater than this.
     pub after: Option<K>,
