@@ -143,12 +143,13 @@ pub trait Target: Store {
     /// Writes one batch of the copy and the range's progress, or says why not.
     async fn copy(&self, step: &CopyStep<'_>) -> Result<CopyOutcome>;
 
-    /// Marks a range as done, if it is.
+    /// Marks a range as done, if it is. `left`: as in [`CopyStep`].
     async fn finish_range(
         &self,
         table: &str,
         after: Option<&Key>,
         epoch: &Generation,
+        left: u64,
     ) -> Result<Finish>;
 
     /// Removes up to `limit` tombstones and guards of a done range whose version is at most

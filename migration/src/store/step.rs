@@ -101,8 +101,10 @@ pub struct CopyStep<'a> {
     pub range_after: Option<&'a Key>,
     /// The worker's claim.
     pub epoch: Generation,
-    /// The progress this worker left on this instance.
-    pub left: &'a Progress,
+    /// [`Range::batches`](crate::protocol::Range::batches) on this instance as this worker found it
+    /// with its claim, or left it with its last batch. Every batch that is applied adds one, a
+    /// sample's excepted.
+    pub left: u64,
     /// The progress after this batch; `None` for a sample, which keeps none.
     pub next: Option<&'a Progress>,
     /// First and last range key of the batch, over all its records; `None` if it has none.
