@@ -1,1 +1,2 @@
-//! verify
+//! b
+pub mod bound;
