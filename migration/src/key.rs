@@ -39,6 +39,27 @@ impl Key {
         &self.0
     }
 
+    /// The bytes in hexadecimal, for JSON.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads back what [`Self::to_hex`] wrote.
+    ///
+    /// # Errors
+    /// `Unreadable` if it is not hexadecimal, or not a key.
+    pub fn from_hex(hex: &str) -> Result<Self> {
+        let digits: Option<Vec<u8>> =
+            hex.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+        let key = digits
+            .filter(|digits| digits.len() % 2 == 0)
+            .map(|digits| Self(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
+            .ok_or_else(|| Error::new(ErrorKind::Unreadable, "read key: not hexadecimal"))?;
+        key.columns()?;
+        Ok(key)
+    }
+
     /// The columns, decoded.
     ///
     /// # Errors

@@ -1,0 +1,40 @@
+//! A record that looked different once. Under live writes most of these are only moving.
+
+use migration::key::Key;
+
+/// Where a suspect was seen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Suspect {
+    /// The target instance.
+    pub(crate) instance: usize,
+    /// The range key of the record.
+    pub(crate) key: Key,
+}
+
+/// What one step of a pass found.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    /// Records compared, suspects included.
+    pub(crate) compared: u64,
+    /// Those that have to be read again.
+    pub(crate) suspects: Vec<Suspect>,
+    /// Where the pass goes on after this chunk.
+    pub(crate) reached: Reached,
+}
+
+/// Where a pass goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// At the beginning.
+    #[default]
+    Start,
+    /// After this key of the side it walks, on this instance if it walks the target.
+    After {
+        /// The instance; zero for a walk of the source.
+        instance: usize,
+        /// The last key dealt with; none at the beginning of an instance.
+        key: Option<Key>,
+    },
+    /// Nowhere: everything has been compared.
+    End,
+}
