@@ -36,6 +36,10 @@ impl Default for Token {
 /// live path: `holders` → wait, bounded → `revoke`.
 #[async_trait]
 pub trait KeyLock: Send + Sync + Debug {
+    /// Whether `acquire` locks everything from the first entity to the last, so that a caller may
+    /// name the two ends of an interval instead of every entity in it.
+    fn locks_intervals(&self) -> bool;
+
     /// Locks the `entities` of `table` that nobody else holds, in key order, for `lease`. Returns
     /// whether each was granted.
     async fn acquire(

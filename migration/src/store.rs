@@ -9,7 +9,7 @@ mod step;
 
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
-    RepairEntry, RepairStep, SideTable, StartPosition,
+    RepairEntry, RepairStep, SideTable, StartPosition, Tally,
 };
 
 use crate::batch::{Batch, Schema};
@@ -132,7 +132,10 @@ pub trait Target: Store {
     /// already.
     async fn split_range(&self, table: &str, key: &Key) -> Result<()>;
 
-    /// Claims the range that begins after `after` for a worker.
+    /// Claims the range that begins after `after` for a worker: sets its epoch and nothing else.
+    ///
+    /// # Errors
+    /// `Refused` if no range begins there: the caller splits first.
     async fn claim_range(
         &self,
         table: &str,

@@ -72,17 +72,25 @@ pub struct LiveEntry {
     pub row: usize,
 }
 
+/// What became of the entries of one [`LiveWrites`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Entries written.
+    pub applied: u64,
+    /// Entries whose very version was there already, or that lie before the instance's position.
+    pub duplicate: u64,
+    /// Entries older than what is there.
+    pub stale: u64,
+}
+
 /// What became of a batch of live changes on one instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveOutcome {
     /// Applied, and the position moved.
     Applied {
-        /// Entries written.
-        applied: u64,
-        /// Entries whose very version was there already.
-        duplicate: u64,
-        /// Entries older than what is there, or before the instance's position.
-        stale: u64,
+        /// One per [`LiveWrites`] of the step, in its order: a change that became several records
+        /// is counted once, by the caller.
+        tallies: Vec<Tally>,
     },
     /// A newer consumer owns the partition.
     Fenced,
@@ -105,7 +113,8 @@ pub struct CopyStep<'a> {
     /// with its claim, or left it with its last batch. Every batch that is applied adds one, a
     /// sample's excepted.
     pub left: u64,
-    /// The progress after this batch; `None` for a sample, which keeps none.
+    /// The progress after this batch, which also makes the range `Copying`; `None` for a sample,
+    /// which changes neither.
     pub next: Option<&'a Progress>,
     /// First and last range key of the batch, over all its records; `None` if it has none.
     pub span: Option<(&'a Key, &'a Key)>,
