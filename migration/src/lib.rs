@@ -8,8 +8,10 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod cli;
 pub mod clock;
 pub mod error;
+pub mod fault;
 pub mod key;
 pub mod layout;
 pub mod lock;
@@ -18,5 +20,6 @@ pub mod position;
 pub mod protocol;
 pub mod queue;
 pub mod sample;
+pub mod shutdown;
 pub mod store;
 pub mod value;

@@ -1,0 +1,55 @@
+//! How the JSON of results is written: times as RFC 3339, durations in seconds, 64-bit numbers that
+//! identify something as strings (many readers hold numbers as doubles).
+//!
+//! For `#[serde(serialize_with = "migration::cli::json::time")]` and its siblings.
+
+use crate::clock::Timestamp;
+use serde::{Serialize, Serializer};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Writes a time as RFC 3339.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339())
+}
+
+/// Writes a time as RFC 3339, or null.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn maybe_time<S: Serializer>(
+    time: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::to_rfc3339).serialize(serializer)
+}
+
+/// Writes a duration in seconds.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// Writes a duration in seconds, or null.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn maybe_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration.as_ref().map(Duration::as_secs_f64).serialize(serializer)
+}
+
+/// Writes a number as a string.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn id<S: Serializer>(id: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}

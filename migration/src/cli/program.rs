@@ -1,0 +1,153 @@
+//! From `main` to the exit code: parse, log, run, report.
+
+use super::args::SharedArgs;
+use super::exit::Exit;
+use super::shared_command::{self, SharedCommand};
+use super::{logging, report};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shutdown::Shutdown;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Longest time that a command may take to drain after its `--timeout`.
+const DRAIN_AFTER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest time that threads of the runtime may take to end: an unanswered question may never.
+const RUNTIME_STOP: Duration = Duration::from_millis(100);
+
+/// The arguments of a binary.
+pub trait Program: clap::Parser {
+    /// The flags it shares with the others.
+    fn shared(&self) -> &SharedArgs;
+
+    /// The command, if it is one that every binary has.
+    fn shared_command(&self) -> Option<&SharedCommand>;
+}
+
+/// Runs a binary: its whole `main`.
+pub fn main<A, F>(run: F) -> ExitCode
+where
+    A: Program,
+    F: AsyncFnOnce(A, Shutdown) -> Result<Exit>,
+{
+    let args = A::parse();
+    let shared = args.shared().clone();
+    match logging::start(&shared).and_then(|()| started(args, run)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            report::error(&error, shared.log_format.is_json());
+            Exit::from(error.kind()).into()
+        }
+    }
+}
+
+fn started<A, F>(args: A, run: F) -> Result<Exit>
+where
+    A: Program,
+    F: AsyncFnOnce(A, Shutdown) -> Result<Exit>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Failed, "start runtime").because(error))?;
+    let result = runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        let _signals = shutdown.watch_signals()?;
+        Box::pin(execute(args, shutdown, run)).await
+    });
+    runtime.shutdown_timeout(RUNTIME_STOP);
+    result
+}
+
+/// Runs a command as [`main`] does, in this process and runtime: for tests and other programs.
+///
+/// # Errors
+/// Those of the command, and `TimedOut` if it took longer than its `--timeout`.
+pub async fn execute<A, F>(args: A, shutdown: Shutdown, run: F) -> Result<Exit>
+where
+    A: Program,
+    F: AsyncFnOnce(A, Shutdown) -> Result<Exit>,
+{
+    if let Some(command) = args.shared_command() {
+        return shared_command::run(command, args.shared(), A::command());
+    }
+    let Some(limit) = args.shared().timeout else {
+        return Box::pin(run(args, shutdown)).await;
+    };
+    let mut running = Box::pin(run(args, shutdown.clone()));
+    if let Ok(result) = tokio::time::timeout(limit, &mut running).await {
+        return result;
+    }
+    shutdown.begin();
+    let late = Error::new(ErrorKind::TimedOut, "finish in time")
+        .with("timeout_s", limit.as_secs_f64())
+        .hint("give a longer --timeout, or run the command again: it goes on where it was");
+    match tokio::time::timeout(DRAIN_AFTER_TIMEOUT, running).await {
+        Ok(Err(error)) => Err(late.because(error)),
+        Ok(Ok(_)) | Err(_) => Err(late),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Program, execute};
+    use crate::cli::{Exit, SharedArgs, SharedCommand};
+    use crate::error::ErrorKind;
+    use crate::shutdown::Shutdown;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Args {
+        #[command(flatten)]
+        shared: SharedArgs,
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Command {
+        Run,
+        #[command(flatten)]
+        Shared(SharedCommand),
+    }
+
+    impl Program for Args {
+        fn shared(&self) -> &SharedArgs {
+            &self.shared
+        }
+        fn shared_command(&self) -> Option<&SharedCommand> {
+            match &self.command {
+                Command::Shared(command) => Some(command),
+                Command::Run => None,
+            }
+        }
+    }
+
+    #[test]
+    fn the_shared_flags_fit_together() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["t", "run", "-o", "json", "--set", "a=1", "--timeout", "5s"]);
+        assert_eq!(args.shared.overrides, [("a".to_owned(), "1".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_drained_and_says_so() {
+        let args = Args::parse_from(["t", "--timeout", "1ms", "run"]);
+        let shutdown = Shutdown::new();
+        let error = execute(args, shutdown.clone(), async |_: Args, shutdown: Shutdown| {
+            shutdown.begun().await;
+            Ok(Exit::Done)
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(shutdown.has_begun());
+    }
+
+    #[tokio::test]
+    async fn a_command_in_time_ends_as_it_says() {
+        let args = Args::parse_from(["t", "--timeout", "1h", "run"]);
+        let exit = execute(args, Shutdown::new(), async |_: Args, _| Ok(Exit::NotMet)).await;
+        assert_eq!(exit.unwrap(), Exit::NotMet);
+    }
+}
