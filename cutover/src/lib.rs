@@ -1,1 +1,20 @@
-//! cutover
+//! Phase 4: moves reads from the source to the target step by step, and back at any moment.
+//!
+//! A service asks a [`Reader`] for each read which store answers it. The `cutover` program moves
+//! the stage that readers follow: `off`, then the stages of the plan in order, each behind gates.
+//! Both meet in one entry of the checkpoint store, and in the rollback file, which works without
+//! it. The decision itself is [`decide()`], one pure function for everybody who asks.
+
+mod bucket;
+mod decide;
+mod reader;
+mod stage;
+mod whitelist;
+
+pub use bucket::{BUCKETING, BUCKETS, bucket, hash};
+pub use decide::{Decision, Reason, State, Store, decide};
+pub use reader::{
+    Counts, MIRROR_PREFIX, MirrorOutcome, Reader, StageView, WATCH_LAPSE, latency_bound, mirror_key,
+};
+pub use stage::{Record, Rollback, STAGE_KEY, Stage};
+pub use whitelist::Whitelist;

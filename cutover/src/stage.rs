@@ -1,0 +1,215 @@
+//! Stages, and the one durable entry that says which of them holds.
+
+use crate::bucket::{BUCKETING, BUCKETS};
+use crate::decide::State;
+use migration::clock::Timestamp;
+use migration::error::{Error, ErrorKind, Result};
+use migration::plan::{Plan, StagePlan};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The key of the entry in the checkpoint store.
+pub const STAGE_KEY: &str = "cutover/stage";
+
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// A step of the read switch, `off` included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The source answers everything and nothing is mirrored.
+    Off,
+    /// A stage of the plan.
+    At(StagePlan),
+}
+
+impl Stage {
+    /// Buckets of 10,000 that the target answers.
+    #[must_use]
+    pub fn basis_points(self) -> u16 {
+        match self {
+            Self::At(StagePlan::Share { basis_points }) => {
+                u16::try_from(basis_points.min(BUCKETS)).unwrap_or(0)
+            }
+            Self::Off | Self::At(StagePlan::Mirror | StagePlan::Whitelist) => 0,
+        }
+    }
+
+    /// Whether the target answers everything.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        u32::from(self.basis_points()) == BUCKETS
+    }
+
+    /// Whether reads are repeated on the other store. At the full share they are not: that stage is
+    /// there to show that the old store is no longer needed.
+    #[must_use]
+    pub fn mirrors(self) -> bool {
+        self != Self::Off && !self.is_full()
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::At(StagePlan::Mirror) => f.write_str("mirror"),
+            Self::At(StagePlan::Whitelist) => f.write_str("whitelist"),
+            Self::At(StagePlan::Share { basis_points }) => {
+                let (whole, part) = (basis_points / 100, basis_points % 100);
+                match part {
+                    0 => write!(f, "{whole} %"),
+                    part if part % 10 == 0 => write!(f, "{whole}.{} %", part / 10),
+                    part => write!(f, "{whole}.{part:02} %"),
+                }
+            }
+        }
+    }
+}
+
+/// A rollback that is latched: it holds until the operator says `retry`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Rollback {
+    /// Who threw the switch.
+    pub who: String,
+    /// When.
+    pub when: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// The durable state of the read switch. It is one entry, so that there is nothing halfway between
+/// two stages.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Record {
+    format: u32,
+    /// Names this run of the switch: a store that was emptied and begun anew has another one, and
+    /// readers do not mistake its first stage for a later one of theirs.
+    pub series: String,
+    /// Digest of the plan it was made by.
+    pub plan: String,
+    /// The flag in every hash.
+    pub flag: String,
+    /// The way of bucketing.
+    pub bucketing: String,
+    /// Grows by one with every change of the stage.
+    pub generation: u32,
+    /// The stage.
+    pub stage: Stage,
+    /// Since when.
+    pub since: Timestamp,
+    /// The rollback that is latched, if one is.
+    pub rolled_back: Option<Rollback>,
+    /// The whitelist.
+    pub whitelist: BTreeSet<String>,
+}
+
+impl Record {
+    /// The state before the first change: `off`.
+    #[must_use]
+    pub fn initial(plan: &Plan, now: Timestamp) -> Self {
+        Self {
+            format: FORMAT,
+            series: migration::position::Owner::new().0.to_string(),
+            plan: plan.digest.clone(),
+            flag: plan.cutover.flag.clone(),
+            bucketing: BUCKETING.to_owned(),
+            generation: 0,
+            stage: Stage::Off,
+            since: now,
+            rolled_back: None,
+            whitelist: BTreeSet::new(),
+        }
+    }
+
+    /// Reads the entry.
+    ///
+    /// # Errors
+    /// `Unreadable` if it is none, was written by a later version, or buckets in another way.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let unreadable = || Error::new(ErrorKind::Unreadable, "read stage").with("key", STAGE_KEY);
+        let record: Self = serde_json::from_slice(bytes).map_err(|error| {
+            unreadable().because(error).hint("reads stay where they are only until they are stale; `cutover rollback` works without the checkpoint store")
+        })?;
+        if record.format > FORMAT {
+            return Err(unreadable()
+                .with("format", record.format)
+                .with("newest known", FORMAT)
+                .hint("use the newer version of cutover that wrote it"));
+        }
+        if record.bucketing != BUCKETING {
+            return Err(unreadable()
+                .with("bucketing", &record.bucketing)
+                .with("known", BUCKETING)
+                .hint("another way of bucketing would move every user; use the version of cutover that began this migration"));
+        }
+        Ok(record)
+    }
+
+    /// The entry's bytes.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|error| Error::new(ErrorKind::Failed, "encode stage").because(error))
+    }
+
+    /// Whether it belongs to the plan: the same flag, so that no key changes its bucket.
+    ///
+    /// # Errors
+    /// `Refused` if it does not.
+    pub fn check_flag(&self, plan: &Plan) -> Result<()> {
+        if self.flag == plan.cutover.flag {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Refused, "read stage")
+            .with("flag", &self.flag)
+            .with("flag in plan", &plan.cutover.flag)
+            .hint("another flag would move every user: put the first one back into the plan"))
+    }
+
+    /// What it means for a read.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            generation: self.generation,
+            basis_points: self.stage.basis_points(),
+            mirror: self.stage.mirrors() && self.rolled_back.is_none(),
+            whitelist: !matches!(self.stage, Stage::Off | Stage::At(StagePlan::Mirror)),
+            rolled_back: self.rolled_back.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Record, Stage};
+    use migration::error::ErrorKind;
+    use migration::plan::StagePlan;
+
+    fn share(basis_points: u32) -> Stage {
+        Stage::At(StagePlan::Share { basis_points })
+    }
+
+    #[test]
+    fn shares_are_named_in_percent_without_needless_digits() {
+        let names = [1, 10, 15, 100, 1_050, 10_000].map(|points| share(points).to_string());
+        assert_eq!(names, ["0.01 %", "0.1 %", "0.15 %", "1 %", "10.5 %", "100 %"]);
+    }
+
+    #[test]
+    fn reads_are_mirrored_from_the_first_stage_until_the_full_share() {
+        let stages =
+            [Stage::Off, Stage::At(StagePlan::Mirror), share(1), share(9_999), share(10_000)];
+        assert_eq!(stages.map(Stage::mirrors), [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn an_entry_that_is_not_a_stage_is_unreadable_and_not_absent() {
+        for bytes in [&b""[..], b"{}", b"null", b"\xff"] {
+            assert_eq!(Record::decode(bytes).unwrap_err().kind(), ErrorKind::Unreadable);
+        }
+    }
+}
