@@ -5,11 +5,17 @@
 //! primitives of [`Transactional`]; an engine whose atomic step is one key or one row implements
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
+mod memory;
 mod step;
+mod transactional;
 
+pub use memory::{MemoryDatabase, MemoryStore};
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
     RepairEntry, RepairStep, SideTable, StartPosition, Tally,
+};
+pub use transactional::{
+    Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction, Transactional,
 };
 
 use crate::batch::{Batch, Schema};
@@ -121,15 +127,16 @@ pub trait Target: Store {
     /// Applies live changes and moves the partition's position, or says why not.
     async fn apply_live(&self, step: &LiveStep<'_>) -> Result<LiveOutcome>;
 
-    /// Up to `limit` ranges of a source table whose lower bound lies after `after`, in order.
-    /// `from_start` includes the range without lower bound.
+    /// Up to `limit` ranges, at least two, of a source table whose lower bound lies after `after`,
+    /// in order; `None` begins with the range without lower bound. The next page begins after the
+    /// lower bound of the last range of this one.
     async fn ranges(&self, table: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Range>>;
 
     /// The range of a source table that begins after `after`.
     async fn range(&self, table: &str, after: Option<&Key>) -> Result<Option<Range>>;
 
-    /// Splits the range that contains `key` after it. Does nothing where a range ends there
-    /// already.
+    /// Splits the range that contains `key` after it, which fences its worker. Does nothing where a
+    /// range ends there already.
     async fn split_range(&self, table: &str, key: &Key) -> Result<()>;
 
     /// Claims the range that begins after `after` for a worker: sets its epoch and nothing else.
@@ -158,6 +165,9 @@ pub trait Target: Store {
     /// Removes up to `limit` tombstones and guards of a done range whose version is at most
     /// `below`, raising the range's epoch in the same step. Returns how many went. The caller has
     /// made sure that the partition is past them everywhere and no dead letter is open.
+    ///
+    /// # Errors
+    /// `Refused` if the range is not done.
     async fn purge(
         &self,
         table: &str,
@@ -166,8 +176,14 @@ pub trait Target: Store {
         limit: usize,
     ) -> Result<u64>;
 
-    /// The guards of records of a target table, by range key, in the order asked.
-    async fn guards(&self, table: &str, keys: &[Key]) -> Result<Vec<Option<Guard<Version>>>>;
+    /// The guards of records of a target table, by range key, in the order asked. `None` also where
+    /// nothing but a lease was written.
+    async fn guards(
+        &self,
+        source_table: &str,
+        table: &str,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Guard<Version>>>>;
 
     /// Places the lease of a repair on the guards of these records.
     async fn place_lease(
