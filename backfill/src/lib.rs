@@ -1,13 +1,1 @@
-//! Phase 2: the lock-guarded copy of the history.
-
-mod agenda;
-mod copier;
-mod pace;
-mod range;
-mod read;
-mod scatter;
-mod write;
-
-pub use copier::{Copier, Counters};
-pub use pace::{Pace, Unpaced};
-pub use range::{Copied, copy_range};
+//! backfill

@@ -92,7 +92,11 @@ async fn settle_instance(
                 let sides: Sides = (is.map(Box::from), there.map(Box::from));
                 if seen.get(&key) == Some(&sides) {
                     let guard = pair.targets[instance]
-                        .guards(&pair.target.schema().table, std::slice::from_ref(&key))
+                        .guards(
+                            &pair.layout.source().table,
+                            &pair.target.schema().table,
+                            std::slice::from_ref(&key),
+                        )
                         .await?;
                     let guard = guard.into_iter().next().flatten();
                     settled.differences.push(describe(pair, instance, &key, guard, &after, &found));

@@ -1,0 +1,200 @@
+//! What a run leaves in the checkpoint store: where it is, what it counted, what it found.
+//!
+//! A run that is killed goes on from its record. A difference is kept under its own identity, so
+//! one that is found again after a restart is still one.
+
+use crate::difference::Difference;
+use crate::pass::PassKind;
+use crate::scope::Scope;
+use crate::suspect::Reached;
+use crate::tally::Tally;
+use migration::checkpoint::{CheckpointStore, Revision};
+use migration::clock::Timestamp;
+use migration::error::{Error, ErrorKind, Result};
+use migration::key::Key;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Key of the run under way, or the last one.
+const CURRENT_KEY: &str = "verify/run";
+
+/// Differences kept by name in one run; the rest are counted. A run that finds this many needs a
+/// backfill, not a repair.
+pub const DIFFERENCES_KEPT_MAX: u64 = 10_000;
+
+/// Entries per read of a list.
+const PAGE: usize = 500;
+
+/// A run, as far as it has come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Names the run: the moment it began.
+    pub id: String,
+    /// What it compares.
+    pub scope: Scope,
+    /// Digest of the plan it began with.
+    pub plan_digest: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, if it has.
+    pub finished_at: Option<Timestamp>,
+    /// What it counted.
+    pub tally: Tally,
+    /// Where it goes on.
+    pub(crate) place: Place,
+}
+
+/// Where a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Index of the source table in the plan.
+    pub(crate) table: usize,
+    /// Index of the target table under it.
+    pub(crate) into: usize,
+    /// The pass; none at the beginning of a target table.
+    pub(crate) pass: Option<PassKind>,
+    /// The instance, in a walk of the target.
+    pub(crate) instance: usize,
+    /// The last key dealt with, in hexadecimal; none at the beginning.
+    pub(crate) after: Option<String>,
+}
+
+impl Place {
+    /// The beginning of everything.
+    pub(crate) fn start() -> Self {
+        Self { table: 0, into: 0, pass: None, instance: 0, after: None }
+    }
+
+    /// This place, further along in a pass.
+    pub(crate) fn at(&self, pass: PassKind, reached: &Reached) -> Self {
+        let (instance, after) = match reached {
+            Reached::After { instance, key } => (*instance, key.as_ref().map(Key::to_hex)),
+            Reached::Start | Reached::End => (0, None),
+        };
+        Self { pass: Some(pass), instance, after, ..*self }
+    }
+
+    /// Where the pass at this place goes on.
+    pub(crate) fn reached(&self) -> Result<Reached> {
+        let key = self.after.as_deref().map(Key::from_hex).transpose()?;
+        Ok(Reached::After { instance: self.instance, key })
+    }
+}
+
+/// The records of runs in the checkpoint store.
+#[derive(Debug, Clone)]
+pub struct Records {
+    checkpoint: Arc<dyn CheckpointStore>,
+}
+
+impl Records {
+    /// Opens them.
+    #[must_use]
+    pub fn new(checkpoint: Arc<dyn CheckpointStore>) -> Self {
+        Self { checkpoint }
+    }
+
+    /// The run under way, or the last one.
+    ///
+    /// # Errors
+    /// Those of the checkpoint store; `Unreadable` if the record is damaged.
+    pub async fn current(&self) -> Result<Option<(RunRecord, Revision)>> {
+        let Some(entry) = self.checkpoint.get(CURRENT_KEY).await? else {
+            return Ok(None);
+        };
+        let record = serde_json::from_slice(&entry.value).map_err(|error| {
+            Error::new(ErrorKind::Unreadable, "read the record of the last run")
+                .with("key", CURRENT_KEY)
+                .hint("start a new one: verify run --restart")
+                .because(error)
+        })?;
+        Ok(Some((record, entry.revision)))
+    }
+
+    /// Writes a run's record over revision `expected`.
+    ///
+    /// # Errors
+    /// `Fenced` if another run has begun meanwhile; those of the checkpoint store.
+    pub async fn save(&self, record: &RunRecord, expected: Option<Revision>) -> Result<Revision> {
+        let value = to_json(record)?;
+        self.checkpoint.put(CURRENT_KEY, &value, expected).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Fenced, "save the run: another verify run has begun")
+                .with("run", &record.id)
+                .hint("see what runs: verify status")
+        })
+    }
+
+    /// The revision of the current record, readable or not: for a run that replaces it.
+    ///
+    /// # Errors
+    /// Those of the checkpoint store.
+    pub async fn revision(&self) -> Result<Option<Revision>> {
+        Ok(self.checkpoint.get(CURRENT_KEY).await?.map(|entry| entry.revision))
+    }
+
+    /// Keeps differences of a run. Keeping one again changes nothing.
+    ///
+    /// # Errors
+    /// Those of the checkpoint store.
+    pub async fn keep(&self, run: &str, differences: &[Difference]) -> Result<()> {
+        for difference in differences {
+            let key = format!(
+                "verify/difference/{run}/{}/{}/{}",
+                difference.target_table, difference.instance, difference.range_key
+            );
+            // A lost race means that it is there already.
+            let _kept = self.checkpoint.put(&key, &to_json(difference)?, None).await?;
+        }
+        Ok(())
+    }
+
+    /// One page of a run's differences: those after `after`, a key that this method returned.
+    ///
+    /// # Errors
+    /// Those of the checkpoint store; `Unreadable` if an entry is damaged.
+    pub async fn differences(
+        &self,
+        run: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<(String, Difference)>> {
+        let prefix = format!("verify/difference/{run}/");
+        let entries = self.checkpoint.list(&prefix, after, PAGE).await?;
+        entries
+            .into_iter()
+            .map(|(key, entry)| {
+                let difference = serde_json::from_slice(&entry.value).map_err(|error| {
+                    Error::new(ErrorKind::Unreadable, "read difference")
+                        .with("key", &key)
+                        .because(error)
+                })?;
+                Ok((key, difference))
+            })
+            .collect()
+    }
+
+    /// Removes what older runs found: only the last run's differences mean anything.
+    ///
+    /// # Errors
+    /// Those of the checkpoint store.
+    pub async fn forget_others(&self, run: &str) -> Result<()> {
+        let mine = format!("verify/difference/{run}/");
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.checkpoint.list("verify/difference/", after.as_deref(), PAGE).await?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.clone());
+            for (key, entry) in page {
+                if !key.starts_with(&mine) {
+                    self.checkpoint.remove(&key, entry.revision).await?;
+                }
+            }
+        }
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::new(ErrorKind::Failed, "write record").because(error))
+}

@@ -1,0 +1,118 @@
+//! The counts of a run, and what they say.
+
+use crate::bound::upper_bound;
+use crate::difference::DifferenceKind;
+use serde::{Deserialize, Serialize};
+
+/// The counts of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Target records compared; a source record that is stored twice counts twice.
+    pub compared: u64,
+    /// Looked different once and was only moving.
+    pub converged: u64,
+    /// See [`DifferenceKind::Missing`].
+    pub missing: u64,
+    /// See [`DifferenceKind::Different`].
+    pub different: u64,
+    /// See [`DifferenceKind::OnlyOnTarget`].
+    pub only_on_target: u64,
+    /// See [`DifferenceKind::Resurrected`].
+    pub resurrected: u64,
+    /// Still moving when patience ended: neither equal nor different.
+    pub unsettled: u64,
+}
+
+impl Tally {
+    /// Counts one difference.
+    pub fn add(&mut self, kind: DifferenceKind) {
+        match kind {
+            DifferenceKind::Missing => self.missing += 1,
+            DifferenceKind::Different => self.different += 1,
+            DifferenceKind::OnlyOnTarget => self.only_on_target += 1,
+            DifferenceKind::Resurrected => self.resurrected += 1,
+        }
+    }
+
+    /// All differences.
+    #[must_use]
+    pub fn differing(&self) -> u64 {
+        self.missing + self.different + self.only_on_target + self.resurrected
+    }
+}
+
+/// What a run's counts say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// At most the rate allowed.
+    Pass,
+    /// More than the rate allowed.
+    Fail,
+    /// Too few records, or too many of them moving, to say.
+    Inconclusive,
+}
+
+/// Judges a run. A census passes on its exact rate, a sample on its bound at 95 %. What did not
+/// settle counts against a pass and is no evidence for a failure.
+#[must_use]
+pub fn judge(tally: &Tally, is_census: bool, rate_max: f64) -> Outcome {
+    if tally.compared == 0 {
+        return Outcome::Inconclusive;
+    }
+    let rate = |differing: u64| {
+        if is_census {
+            exact_rate(differing, tally.compared)
+        } else {
+            upper_bound(differing, tally.compared, 0.95)
+        }
+    };
+    if rate(tally.differing() + tally.unsettled) <= rate_max {
+        Outcome::Pass
+    } else if exact_rate(tally.differing(), tally.compared) > rate_max {
+        Outcome::Fail
+    } else {
+        Outcome::Inconclusive
+    }
+}
+
+/// Differences per record compared.
+#[must_use]
+pub fn exact_rate(differing: u64, compared: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    let rate = differing as f64 / compared.max(1) as f64;
+    rate
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Tally, judge};
+
+    fn tally(compared: u64, missing: u64, unsettled: u64) -> Tally {
+        Tally { compared, missing, unsettled, ..Tally::default() }
+    }
+
+    #[test]
+    fn a_census_of_a_million_passes_with_one_difference_and_fails_with_two() {
+        assert_eq!(judge(&tally(1_000_000, 1, 0), true, 1e-6), Outcome::Pass);
+        assert_eq!(judge(&tally(1_000_000, 2, 0), true, 1e-6), Outcome::Fail);
+    }
+
+    #[test]
+    fn a_sample_of_a_million_without_a_difference_is_not_enough_for_six_nines() {
+        assert_eq!(judge(&tally(1_000_000, 0, 0), false, 1e-6), Outcome::Inconclusive);
+        assert_eq!(judge(&tally(2_995_733, 0, 0), false, 1e-6), Outcome::Pass);
+        assert_eq!(judge(&tally(1_000_000, 2, 0), false, 1e-6), Outcome::Fail);
+    }
+
+    #[test]
+    fn records_that_never_settle_prevent_a_pass_and_prove_no_failure() {
+        assert_eq!(judge(&tally(1_000_000, 0, 2), true, 1e-6), Outcome::Inconclusive);
+        assert_eq!(judge(&tally(1_000_000, 0, 1), true, 1e-6), Outcome::Pass);
+    }
+
+    #[test]
+    fn nothing_compared_is_no_evidence() {
+        assert_eq!(judge(&Tally::default(), true, 1e-6), Outcome::Inconclusive);
+    }
+}
