@@ -7,14 +7,20 @@
 
 mod bucket;
 mod decide;
+mod ladder;
+mod machine;
 mod reader;
 mod stage;
+mod switch;
 mod whitelist;
 
 pub use bucket::{BUCKETING, BUCKETS, bucket, hash};
 pub use decide::{Decision, Reason, State, Store, decide};
+pub use ladder::Ladder;
+pub use machine::{Current, HISTORY, Machine};
 pub use reader::{
     Counts, MIRROR_PREFIX, MirrorOutcome, Reader, StageView, WATCH_LAPSE, latency_bound, mirror_key,
 };
-pub use stage::{Record, Rollback, STAGE_KEY, Stage};
+pub use stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
+pub use switch::{RollbackFile, Thrown};
 pub use whitelist::Whitelist;

@@ -68,10 +68,10 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A rollback that is latched: it holds until the operator says `retry`.
+/// Who did something, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Rollback {
-    /// Who threw the switch.
+pub struct Signed {
+    /// Who, as `user@host`.
     pub who: String,
     /// When.
     pub when: Timestamp,
@@ -99,10 +99,75 @@ pub struct Record {
     pub stage: Stage,
     /// Since when.
     pub since: Timestamp,
-    /// The rollback that is latched, if one is.
-    pub rolled_back: Option<Rollback>,
+    /// The rollback that is latched, if one is: it holds until the operator says `retry`.
+    pub rolled_back: Option<Signed>,
+    /// The pause that holds the climb, if one does. Reads go on as they are.
+    pub paused: Option<Signed>,
     /// The whitelist.
     pub whitelist: BTreeSet<String>,
+    /// The last change of this entry; the history has those before it, and this one as soon as its
+    /// author, or the next one, has written it there.
+    pub last: Option<Change>,
+}
+
+/// What was done to the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// One stage up, behind its gate.
+    Promote,
+    /// One stage up, although its gate was not met.
+    Override,
+    /// The big red switch.
+    Rollback,
+    /// The end of a rollback: the climb may begin again.
+    Retry,
+    /// Back to `off` without a latch.
+    Abort,
+    /// The climb is held.
+    Pause,
+    /// The climb goes on.
+    Resume,
+    /// Keys went onto the whitelist.
+    WhitelistAdd,
+    /// Keys went off the whitelist.
+    WhitelistRemove,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Promote => "promote",
+            Self::Override => "override",
+            Self::Rollback => "rollback",
+            Self::Retry => "retry",
+            Self::Abort => "abort",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::WhitelistAdd => "whitelist add",
+            Self::WhitelistRemove => "whitelist remove",
+        })
+    }
+}
+
+/// One change of the stage entry: a line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Change {
+    /// Its number, from 1: also its line in the history.
+    pub number: u64,
+    /// The stage generation after it.
+    pub generation: u32,
+    /// What was done.
+    pub action: Action,
+    /// The stage before.
+    pub from: Stage,
+    /// The stage after.
+    pub to: Stage,
+    /// Who, when and why.
+    #[serde(flatten)]
+    pub signed: Signed,
+    /// What the gate found, where there was one.
+    pub evidence: Vec<String>,
 }
 
 impl Record {
@@ -119,8 +184,41 @@ impl Record {
             stage: Stage::Off,
             since: now,
             rolled_back: None,
+            paused: None,
             whitelist: BTreeSet::new(),
+            last: None,
         }
+    }
+
+    /// Makes a change of it: `stage` is the stage afterwards. The caller has changed what else the
+    /// action is about.
+    #[must_use]
+    pub fn changed(mut self, action: Action, stage: Stage, signed: Signed) -> Self {
+        let from = self.stage;
+        // Every change that readers must not miss has a generation of its own; u32 holds a change a
+        // second for a century.
+        let moves = stage != from || matches!(action, Action::Rollback | Action::Retry);
+        if moves {
+            self.generation = self.generation.saturating_add(1);
+            self.since = signed.when;
+        }
+        self.stage = stage;
+        self.last = Some(Change {
+            number: self.number() + 1,
+            generation: self.generation,
+            action,
+            from,
+            to: stage,
+            signed,
+            evidence: Vec::new(),
+        });
+        self
+    }
+
+    /// The number of its last change; zero before the first.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.last.as_ref().map_or(0, |change| change.number)
     }
 
     /// Reads the entry.

@@ -1,0 +1,302 @@
+//! The stage machine: changes the one entry that readers follow, one step at a time.
+//!
+//! A change is one conditional put of the whole entry, so a process that is killed leaves the stage
+//! before or the stage after. The entry carries its last change; the history gets it right after
+//! the put, or from whoever changes the entry next.
+
+use crate::ladder::Ladder;
+use crate::stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
+use crate::whitelist;
+use migration::checkpoint::{CheckpointStore, Revision};
+use migration::clock::Timestamp;
+use migration::error::{Error, ErrorKind, Result};
+use migration::fault;
+use migration::plan::Plan;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The log of all changes of the stage, one a line, in order.
+pub const HISTORY: &str = "cutover/history";
+
+/// Most time one call of the checkpoint store may take.
+const CALL_MAX: Duration = Duration::from_secs(10);
+
+/// The stage entry as it was read.
+#[derive(Debug, Clone)]
+pub struct Current {
+    /// What it says; the initial record where there is no entry.
+    pub record: Record,
+    revision: Option<Revision>,
+}
+
+/// Changes the stage of a migration.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    checkpoint: Arc<dyn CheckpointStore>,
+    plan: Arc<Plan>,
+    who: String,
+}
+
+impl Machine {
+    /// The machine of a plan, worked by `who`.
+    #[must_use]
+    pub fn new(
+        plan: Arc<Plan>,
+        checkpoint: Arc<dyn CheckpointStore>,
+        who: impl Into<String>,
+    ) -> Self {
+        Self { checkpoint, plan, who: who.into() }
+    }
+
+    /// Reads the stage.
+    ///
+    /// # Errors
+    /// `Unreadable` if the entry is none; `Refused` if it belongs to another flag.
+    pub async fn current(&self) -> Result<Current> {
+        let entry = bounded("read stage", self.checkpoint.get(STAGE_KEY)).await?;
+        let record = match &entry {
+            Some(entry) => Record::decode(&entry.value)?,
+            None => Record::initial(&self.plan, Timestamp::now()),
+        };
+        record.check_flag(&self.plan)?;
+        Ok(Current { record, revision: entry.map(|entry| entry.revision) })
+    }
+
+    /// Goes one stage up. The caller has evaluated the gate: `evidence` is what it found, and
+    /// `overridden` the operator's reason if it was not met.
+    ///
+    /// # Errors
+    /// `Refused` if a rollback is latched, the climb is paused, or there is no stage above; those of
+    /// a change.
+    pub async fn promote(
+        &self,
+        current: &Current,
+        evidence: Vec<String>,
+        overridden: Option<&str>,
+    ) -> Result<Current> {
+        let record = &current.record;
+        if let Some(rollback) = &record.rolled_back {
+            return Err(latched(rollback));
+        }
+        if let Some(pause) = &record.paused {
+            return Err(Error::new(ErrorKind::Refused, "promote")
+                .with("paused by", &pause.who)
+                .with("because", &pause.why)
+                .hint("run `cutover resume` first"));
+        }
+        let Some(next) = Ladder::new(&self.plan).above(record.stage)? else {
+            return Err(Error::new(ErrorKind::Refused, "promote")
+                .with("stage", record.stage)
+                .hint("this is the last stage of the plan"));
+        };
+        let action = if overridden.is_some() { Action::Override } else { Action::Promote };
+        let why = overridden.unwrap_or("the gate is met");
+        let mut after = record.clone().changed(action, next, self.signed(why));
+        // The plan may have been changed where it may be; the stage now rests on this one.
+        after.plan.clone_from(&self.plan.digest);
+        if let Some(change) = &mut after.last {
+            change.evidence = evidence;
+        }
+        self.change(current, after).await
+    }
+
+    /// Records a rollback: `off`, latched. Recording one again changes nothing.
+    ///
+    /// # Errors
+    /// Those of a change.
+    pub async fn record_rollback(&self, current: &Current, rollback: &Signed) -> Result<Current> {
+        if current.record.rolled_back.is_some() {
+            return Ok(current.clone());
+        }
+        let mut after =
+            current.record.clone().changed(Action::Rollback, Stage::Off, rollback.clone());
+        after.rolled_back = Some(rollback.clone());
+        self.change(current, after).await
+    }
+
+    /// Ends a rollback in the entry: `off`, and the climb may begin again. Whoever calls this
+    /// removes the rollback file afterwards.
+    ///
+    /// # Errors
+    /// Those of a change.
+    pub async fn retry(&self, current: &Current, why: &str) -> Result<Current> {
+        let mut after = current.record.clone().changed(Action::Retry, Stage::Off, self.signed(why));
+        after.rolled_back = None;
+        self.change(current, after).await
+    }
+
+    /// Goes back to `off` without a latch.
+    ///
+    /// # Errors
+    /// `Refused` if a rollback is latched; those of a change.
+    pub async fn abort(&self, current: &Current, why: &str) -> Result<Current> {
+        if let Some(rollback) = &current.record.rolled_back {
+            return Err(latched(rollback));
+        }
+        let after = current.record.clone().changed(Action::Abort, Stage::Off, self.signed(why));
+        self.change(current, after).await
+    }
+
+    /// Holds the climb, or lets it go on. Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// Those of a change.
+    pub async fn pause(&self, current: &Current, pause: bool, why: &str) -> Result<Current> {
+        if current.record.paused.is_some() == pause {
+            return Ok(current.clone());
+        }
+        let action = if pause { Action::Pause } else { Action::Resume };
+        let signed = self.signed(why);
+        let mut after =
+            current.record.clone().changed(action, current.record.stage, signed.clone());
+        after.paused = pause.then_some(signed);
+        self.change(current, after).await
+    }
+
+    /// Adds keys to the whitelist, or removes them. What changes nothing is not recorded.
+    ///
+    /// # Errors
+    /// `Refused` if a key is none or the list would be too long; those of a change.
+    pub async fn whitelist(
+        &self,
+        current: &Current,
+        action: Action,
+        keys: &[String],
+    ) -> Result<Current> {
+        let record = &current.record;
+        let list = match action {
+            Action::WhitelistRemove => whitelist::without(&record.whitelist, keys),
+            _ => whitelist::with(&record.whitelist, keys)?,
+        };
+        if list == record.whitelist {
+            return Ok(current.clone());
+        }
+        let why = format!("{} keys before, {} after", record.whitelist.len(), list.len());
+        let mut after = record.clone().changed(action, record.stage, self.signed(&why));
+        after.whitelist = list;
+        self.change(current, after).await
+    }
+
+    /// Puts the entry if nobody has changed it meanwhile, and writes its history.
+    async fn change(&self, current: &Current, after: Record) -> Result<Current> {
+        self.settle(&current.record).await?;
+        let value = after.encode()?;
+        fault::point("cutover.before-put");
+        let put = self.checkpoint.put(STAGE_KEY, &value, current.revision);
+        let revision = match bounded("change stage", put).await {
+            Ok(Some(revision)) => revision,
+            Ok(None) => return Err(changed_meanwhile()),
+            Err(error) if is_settled(error.kind()) => return Err(error),
+            Err(error) => self.find_out(&after, error).await?,
+        };
+        fault::point("cutover.after-put");
+        let after = Current { record: after, revision: Some(revision) };
+        // The stage has changed whatever becomes of its line: the next change writes it.
+        if let Err(error) = self.settle(&after.record).await {
+            let error = migration::error::Chain(&error);
+            tracing::warn!(error = %error, "the stage changed, but its history is a line behind");
+        }
+        fault::point("cutover.after-history");
+        Ok(after)
+    }
+
+    /// What became of a put whose answer was lost. Only what can be seen counts as done: what
+    /// cannot be seen may still be on its way.
+    async fn find_out(&self, after: &Record, error: Error) -> Result<Revision> {
+        let unknown = Error::new(ErrorKind::UnknownOutcome, "change stage")
+            .because(error)
+            .hint("outcome unknown, run `cutover status` before retrying");
+        match self.current().await {
+            Ok(Current { record, revision: Some(revision) }) if record == *after => Ok(revision),
+            Ok(_) | Err(_) => Err(unknown),
+        }
+    }
+
+    /// Makes sure that the last change of the entry is in the history.
+    async fn settle(&self, record: &Record) -> Result<()> {
+        let Some(change) = &record.last else { return Ok(()) };
+        let end = bounded("read history", self.checkpoint.log_end(HISTORY)).await?;
+        if end >= change.number {
+            return Ok(());
+        }
+        if end + 1 < change.number {
+            return Err(Error::new(ErrorKind::Lost, "write history")
+                .with("lines", end)
+                .with("changes", change.number)
+                .hint("the checkpoint store lost its tail: compare `cutover history` with what you know before going on"));
+        }
+        let line = serde_json::to_vec(change)
+            .map_err(|error| Error::new(ErrorKind::Failed, "encode history").because(error))?;
+        // A second writer of the same line finds it there already.
+        let lines = [line];
+        let append = self.checkpoint.append(HISTORY, &lines, Some(end));
+        bounded("write history", append).await.map(|_| ())
+    }
+
+    /// Up to `limit` changes after number `after`, in order, the last one included where its line is
+    /// still to be written.
+    ///
+    /// # Errors
+    /// `Unreadable` if a line is none.
+    pub async fn history(
+        &self,
+        current: &Current,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Change>> {
+        let read = self.checkpoint.read_log(HISTORY, after, limit);
+        let lines = bounded("read history", read).await?;
+        let changes = lines.iter().map(|line| {
+            serde_json::from_slice(&line.value).map_err(|error| {
+                Error::new(ErrorKind::Unreadable, "read history")
+                    .with("line", line.number)
+                    .because(error)
+            })
+        });
+        let mut changes = changes.collect::<Result<Vec<Change>>>()?;
+        let read = changes.last().map_or(after, |change| change.number);
+        let unwritten = current.record.last.iter().filter(|last| last.number == read + 1);
+        changes.extend(unwritten.take(limit - changes.len().min(limit)).cloned());
+        Ok(changes)
+    }
+
+    /// Signs something done now.
+    #[must_use]
+    pub fn signed(&self, why: &str) -> Signed {
+        Signed { who: self.who.clone(), when: Timestamp::now(), why: why.to_owned() }
+    }
+}
+
+/// Whether an error says for certain that nothing was written.
+fn is_settled(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Busy
+            | ErrorKind::Full
+            | ErrorKind::Refused
+            | ErrorKind::Fenced
+            | ErrorKind::Plan
+            | ErrorKind::Unreadable
+    )
+}
+
+fn latched(rollback: &Signed) -> Error {
+    Error::new(ErrorKind::Refused, "change stage")
+        .with("rolled back by", &rollback.who)
+        .with("at", rollback.when.to_rfc3339())
+        .with("because", &rollback.why)
+        .hint("when the cause is mended, run `cutover retry`; the climb then begins again")
+}
+
+fn changed_meanwhile() -> Error {
+    Error::new(ErrorKind::Fenced, "change stage")
+        .hint("somebody else changed it at the same time: run `cutover status`, then decide again")
+}
+
+async fn bounded<T>(operation: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::TimedOut, operation)
+            .with("after", format!("{CALL_MAX:?}"))
+            .hint("the checkpoint store does not answer; `cutover rollback` works without it"))
+    })
+}
