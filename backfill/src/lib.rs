@@ -1,1 +1,13 @@
-//! backfill
+//! Phase 2: the lock-guarded copy of the history.
+
+mod agenda;
+mod copier;
+mod pace;
+mod range;
+mod read;
+mod scatter;
+mod write;
+
+pub use copier::{Copier, Counters};
+pub use pace::{Pace, Unpaced};
+pub use range::{Copied, copy_range};

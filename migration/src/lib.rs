@@ -6,8 +6,10 @@
 //! and [`checkpoint`] with their engines behind them, and the [`protocol`] whose pure decisions
 //! keep live writes and the copy of the history correct together.
 
+pub mod barrier;
 pub mod batch;
 pub mod checkpoint;
+pub mod claim;
 pub mod cli;
 pub mod clock;
 pub mod error;
@@ -19,6 +21,7 @@ pub mod plan;
 pub mod position;
 pub mod protocol;
 pub mod queue;
+pub mod repair;
 pub mod sample;
 pub mod shutdown;
 pub mod store;

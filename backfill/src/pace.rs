@@ -1,0 +1,46 @@
+//! How fast the copy may go.
+
+use async_trait::async_trait;
+use migration::store::ReadLimit;
+use std::fmt::Debug;
+
+/// What slows the copy down and how large its batches are; asked before every batch.
+#[async_trait]
+pub trait Pace: Send + Sync + Debug {
+    /// Waits while the copy is paused or throttled. Returns whether to go on; `false` means drain
+    /// and stop.
+    async fn ready(&self) -> bool;
+
+    /// Accounts for records that were read, so that the next batch waits for them.
+    fn took(&self, rows: usize);
+
+    /// The bounds of the next batch.
+    fn batch(&self) -> ReadLimit;
+}
+
+/// Full speed, until somebody says stop: for tests, simulations and benchmarks.
+#[derive(Debug)]
+pub struct Unpaced {
+    limit: ReadLimit,
+}
+
+impl Unpaced {
+    /// Batches of these bounds, without pause.
+    #[must_use]
+    pub fn new(limit: ReadLimit) -> Self {
+        Self { limit }
+    }
+}
+
+#[async_trait]
+impl Pace for Unpaced {
+    async fn ready(&self) -> bool {
+        true
+    }
+
+    fn took(&self, _rows: usize) {}
+
+    fn batch(&self) -> ReadLimit {
+        self.limit
+    }
+}

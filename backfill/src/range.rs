@@ -1,0 +1,191 @@
+//! The copy of one range: claim, batches, finish.
+
+use crate::agenda::Agenda;
+use crate::copier::{Copier, Counters};
+use crate::read::{Read, Reader, Ready};
+use crate::write::{Hold, Written, step, write};
+use futures::future::try_join_all;
+use migration::claim::{RangeClaim, claim_range};
+use migration::error::{Error, ErrorKind, Result};
+use migration::fault;
+use migration::key::Key;
+use migration::protocol::{Finish, Progress};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// How often a range is begun again because an instance lost its tail, before somebody should look
+/// at that instance.
+const RESTARTS_MAX: usize = 16;
+
+/// Pause before the only interval that is left is locked again.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How the copy of a range ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// It is done on every instance.
+    Done,
+    /// Its sample is copied.
+    Sampled,
+    /// Another worker claimed it.
+    Fenced,
+    /// The copy was told to stop; it goes on from its progress next time.
+    Stopped,
+}
+
+/// Copies the range of `copier`'s table that begins after `after`.
+///
+/// # Errors
+/// Those of source and target; `Refused` if the target is not set up. Whatever the error, the range
+/// goes on from its progress when it is copied again.
+pub async fn copy_range(copier: &Arc<Copier>, after: Option<&Key>) -> Result<Copied> {
+    let table = &copier.layout.source().table;
+    for _ in 0..RESTARTS_MAX {
+        let claim = claim_range(&copier.targets, table, after, copier.owner).await?;
+        fault::point("backfill.claimed");
+        if claim.is_done() {
+            return Ok(Copied::Done);
+        }
+        match copy_claimed(copier, claim).await? {
+            Some(copied) => return Ok(copied),
+            None => Counters::add(&copier.counters.restarts, 1),
+        }
+    }
+    Err(Error::new(ErrorKind::Lost, "copy range: an instance keeps losing what was written")
+        .with("table", table)
+        .with("restarts", RESTARTS_MAX)
+        .hint("see the log of the target's instances, then run `backfill run` again"))
+}
+
+/// Copies a claimed range to its end; `None` if an instance lost its tail.
+async fn copy_claimed(copier: &Arc<Copier>, claim: RangeClaim) -> Result<Option<Copied>> {
+    // A sample begins at the start: its batches leave no progress.
+    let resume = if copier.sample.is_some() { Progress::Start } else { claim.resume };
+    let mut run = RangeRun {
+        copier,
+        hold: Hold { after: claim.after.clone(), epoch: claim.epoch, left: claim.left },
+        agenda: Agenda::new(resume),
+    };
+    let mut reader = Reader::new(copier, claim.after.as_ref(), claim.until.as_ref());
+    match run.batches(&mut reader).await? {
+        Written::Fenced => Ok(Some(Copied::Fenced)),
+        Written::LostTail => Ok(None),
+        _ if !run.agenda.is_empty() => Ok(Some(Copied::Stopped)),
+        _ if copier.sample.is_some() => Ok(Some(Copied::Sampled)),
+        _ => run.finish().await,
+    }
+}
+
+type Writing = JoinHandle<Result<(Box<Ready>, Hold, Written)>>;
+
+struct RangeRun<'a> {
+    copier: &'a Arc<Copier>,
+    hold: Hold,
+    agenda: Agenda,
+}
+
+impl RangeRun<'_> {
+    /// Copies batch by batch, reading one while the one before is written.
+    async fn batches(&mut self, reader: &mut Reader<'_>) -> Result<Written> {
+        let mut ready: Option<Box<Ready>> = None;
+        let mut stopping = false;
+        loop {
+            stopping = stopping || !self.copier.pace.ready().await;
+            let task = if stopping { None } else { self.agenda.next() };
+            let writing = ready.take().map(|batch| self.begin(batch));
+            if task.is_none() && writing.is_none() {
+                return Ok(Written::Committed);
+            }
+            let wrote = writing.is_some();
+            let read = match task {
+                Some(task) => Some(reader.read(&mut self.agenda, task).await),
+                None => None,
+            };
+            let written = match writing {
+                Some(writing) => self.end(writing).await?,
+                None => Written::Committed,
+            };
+            match read.transpose()? {
+                Some(Read::Ready(batch)) => ready = Some(batch),
+                // Nothing else was to be done: leave the holder some time.
+                Some(Read::Deferred) if !wrote => sleep(LOCK_PAUSE).await,
+                Some(Read::Deferred | Read::End) | None => {}
+            }
+            if matches!(written, Written::Fenced | Written::LostTail) {
+                self.give_back(ready).await;
+                return Ok(written);
+            }
+        }
+    }
+
+    /// Writes a batch in a task of its own, so that the next is read and projected meanwhile.
+    fn begin(&self, batch: Box<Ready>) -> Writing {
+        let next = self.agenda.progress_after(&batch.task);
+        let next = Some(next).filter(|_| self.copier.sample.is_none());
+        tokio::spawn(write(Arc::clone(self.copier), self.hold.clone(), batch, next))
+    }
+
+    async fn end(&mut self, writing: Writing) -> Result<Written> {
+        let joined = writing
+            .await
+            .map_err(|error| Error::new(ErrorKind::Failed, "write batch").because(error))?;
+        let (batch, hold, written) = joined?;
+        self.hold = hold;
+        match written {
+            Written::Committed => self.agenda.committed(&batch.task),
+            Written::Again => {
+                Counters::add(&self.copier.counters.later, 1);
+                self.agenda.defer(batch.task);
+            }
+            Written::Fenced | Written::LostTail => {}
+        }
+        Ok(written)
+    }
+
+    async fn give_back(&self, batch: Option<Box<Ready>>) {
+        let table = &self.copier.layout.source().table;
+        if let Some(token) = batch.and_then(|batch| batch.token)
+            && let Err(error) = self.copier.lock.release(table, token).await
+        {
+            tracing::debug!(error = %error, "key lock not released; its lease ends it");
+        }
+    }
+
+    /// Marks the range done on every instance; `None` if one lost its tail.
+    async fn finish(&mut self) -> Result<Option<Copied>> {
+        let end = Progress::End;
+        match step(self.copier, &mut self.hold, &[], None, Some(&end)).await? {
+            Written::Committed | Written::Again => {}
+            Written::Fenced => return Ok(Some(Copied::Fenced)),
+            Written::LostTail => return Ok(None),
+        }
+        fault::point("backfill.end");
+        let (table, after, epoch) =
+            (&self.copier.layout.source().table, self.hold.after.as_ref(), self.hold.epoch);
+        let finished =
+            self.copier.targets.iter().zip(&self.hold.left).map(|(target, left)| async move {
+                let Some(left) = *left else {
+                    return Ok(Finish::AlreadyDone);
+                };
+                let finished = target.finish_range(table, after, &epoch, left).await;
+                fault::point("backfill.finished");
+                finished
+            });
+        let finished = try_join_all(finished).await?;
+        if finished.contains(&Finish::Fenced) {
+            return Ok(Some(Copied::Fenced));
+        }
+        if finished.contains(&Finish::Dirty) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "finish range: a command waits for its base",
+            )
+            .with("table", table)
+            .hint("run `backfill run` again once the source has caught up"));
+        }
+        let lost = finished.iter().any(|f| matches!(f, Finish::LostTail | Finish::NotAtEnd));
+        Ok((!lost).then_some(Copied::Done))
+    }
+}

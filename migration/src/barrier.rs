@@ -1,0 +1,79 @@
+//! Barriers: waits until the source, on the connection that is read, shows what the queue has
+//! delivered.
+//!
+//! "Delivered" is not "visible": a replica lags, and some engines hand a change to log readers
+//! before a query sees it. What is read after a barrier is at least as new as its position.
+
+use crate::claim::partitions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::position::Position;
+use crate::queue::Queue;
+use crate::store::Target;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// First pause between two looks at the source; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+/// Longest pause between two looks at the source: what a barrier may add to the source's own lag.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Waits until the source shows everything below the highest start of all instances: once per run
+/// of the copy, before its first read. What changed earlier is then read by the copy, what changes
+/// later is delivered by the queue.
+///
+/// # Errors
+/// `TimedOut` after `bound`; `Refused` if an instance is not set up; those of queue and target.
+pub async fn start_barrier(
+    queue: &dyn Queue,
+    targets: &[Arc<dyn Target>],
+    bound: Duration,
+) -> Result<()> {
+    for partition in queue.partitions().await? {
+        let rows = partitions(targets, &partition).await?;
+        if let Some(start) = rows.iter().map(|row| row.start).max() {
+            wait_for_source(queue, &partition, &start, bound).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the source shows everything that any instance has applied: what a repair reads
+/// after it placed its lease.
+///
+/// # Errors
+/// As [`start_barrier`].
+pub async fn source_barrier(
+    queue: &dyn Queue,
+    targets: &[Arc<dyn Target>],
+    bound: Duration,
+) -> Result<()> {
+    for partition in queue.partitions().await? {
+        let rows = partitions(targets, &partition).await?;
+        if let Some(next) = rows.iter().map(|row| row.next).max() {
+            wait_for_source(queue, &partition, &next, bound).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_source(
+    queue: &dyn Queue,
+    partition: &str,
+    position: &Position,
+    bound: Duration,
+) -> Result<()> {
+    let deadline = Instant::now() + bound;
+    let mut pause = PAUSE_MIN;
+    while !queue.source_shows(partition, position).await? {
+        if Instant::now() >= deadline {
+            return Err(Error::new(ErrorKind::TimedOut, "wait for the source to catch up")
+                .with("partition", partition)
+                .with("position", queue.describe(position))
+                .hint("the source that is read lags behind the queue: read from its primary, or wait for its replica"));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    Ok(())
+}
