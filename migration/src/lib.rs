@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod claim;
 pub mod cli;
 pub mod clock;
+mod driver;
 pub mod error;
 pub mod fault;
 pub mod key;

@@ -1,9 +1,18 @@
 //! Queues: ordered changes per partition, at least once, with opaque positions.
 
+mod memory;
+mod outbox;
+mod place;
+
+pub use memory::{MemoryBackup, MemoryQueue};
+pub use outbox::{OutboxQueue, check_outbox, outbox_ddl};
+
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::position::{Position, Version};
+use crate::store::SideTable;
 use async_trait::async_trait;
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +26,14 @@ pub struct Message {
     pub next: Position,
     /// Its place in the source's commit order; `None` where only the payload tells.
     pub version: Option<Version>,
-    /// When the change was made, by the producer's clock: for the lag that people see.
+    /// When the change was made, by the producer's clock: for the lag that people see. Where the
+    /// producer did not say, when it was read.
     pub made_at: Timestamp,
     /// The key on the wire, if the queue has one.
     pub key: Option<Vec<u8>>,
-    /// Headers on the wire.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The topic or table it came from.
+    /// Headers on the wire. The outbox puts its `op` column here.
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    /// The topic it came from; for an outbox the table that its row names, empty if it names none.
     pub topic: Arc<str>,
     /// The value on the wire; `None` for a null value.
     pub payload: Option<Vec<u8>>,
@@ -86,6 +96,9 @@ pub trait Queue: Send + Sync + Debug {
     async fn source_shows(&self, partition: &str, position: &Position) -> Result<bool>;
 
     /// How many messages lie in `[from, end)`, at most; and when the first of them was made.
+    ///
+    /// # Errors
+    /// `Lost` as for a seek: a source that was restored must not look as if all were read.
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag>;
 
     /// A version that no change at or after `position` falls below.
@@ -94,10 +107,28 @@ pub trait Queue: Send + Sync + Debug {
     /// A new consumer.
     async fn consumer(&self) -> Result<Box<dyn Consumer>>;
 
+    /// Tells other migrations that read the same queue that this one needs everything at or after
+    /// `start`, its start position: they do not trim above it then. Once is enough; again changes
+    /// nothing.
+    async fn register(&self, partition: &str, start: &Position) -> Result<()>;
+
     /// Removes messages before `below` for good, and remembers that it did. Returns how many went.
+    ///
+    /// The caller passes the smallest position that any instance of the target holds durably.
+    ///
+    /// # Errors
+    /// `Refused` if another migration still needs some of them; `Lost` if `below` was not made in
+    /// this history.
     async fn trim(&self, partition: &str, below: &Position) -> Result<u64>;
 
-    /// The position as people write it, such as an offset.
+    /// What this migration keeps in the queue's store beside the messages.
+    async fn side_tables(&self) -> Result<Vec<SideTable>>;
+
+    /// Removes it: the clean-up. The messages stay.
+    async fn remove_side_tables(&self) -> Result<()>;
+
+    /// The position as people write it, such as an offset: that of the first message that may come
+    /// after it.
     fn describe(&self, position: &Position) -> String;
 }
 
@@ -117,7 +148,12 @@ pub trait Consumer: Send + Debug {
     /// Waits up to `wait` for the next delivery of at most `messages_max` messages.
     async fn poll(&mut self, messages_max: usize, wait: Duration) -> Result<Delivery>;
 
-    /// Moves a partition of this consumer to `position`; the next delivery begins there.
+    /// Moves a partition of this consumer to `position`; the next delivery begins there. Until the
+    /// first seek nothing of the partition is delivered.
+    ///
+    /// A seek also proves that `position` was made in this very history. A caller whose instances
+    /// are at different positions seeks to each of them, the smallest last: else a source that was
+    /// restored to a point between them would go unnoticed.
     ///
     /// # Errors
     /// `Lost` if the queue no longer holds what lies at or after `position`, or if it is not the

@@ -1,0 +1,118 @@
+//! One row of the outbox, and the message it becomes.
+
+use super::cell::Cell;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::queue::Message;
+use crate::queue::place::Place;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use std::borrow::Cow;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Table names kept at hand: more than a plan has, few enough to be searched one by one.
+const TOPICS_MAX: usize = 256;
+
+/// A row as it is stored.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) id: i64,
+    table: Cell,
+    op: Cell,
+    payload: Cell,
+    made_at: Cell,
+}
+
+impl Row {
+    /// Reads the columns in the order the statements name them.
+    pub(super) fn read(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            table: Cell::read(row, 1)?,
+            op: Cell::read(row, 2)?,
+            payload: Cell::read(row, 3)?,
+            made_at: Cell::read(row, 4)?,
+        })
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        // `check` refuses an outbox with ids below one, and nothing below one is asked for.
+        u64::try_from(self.id).unwrap_or(0)
+    }
+
+    /// Bytes it takes in memory, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let size = |cell: &Cell| match cell {
+            Cell::Text(bytes) | Cell::Blob(bytes) => bytes.len(),
+            _ => 8,
+        };
+        size(&self.table) + size(&self.op) + size(&self.payload) + size(&self.made_at)
+    }
+
+    /// Hash of everything the row holds. Never zero, which stands for "no row".
+    pub(super) fn witness(&self, buffer: &mut Vec<u8>) -> u64 {
+        buffer.clear();
+        buffer.extend_from_slice(&self.id.to_be_bytes());
+        for cell in [&self.table, &self.op, &self.payload, &self.made_at] {
+            cell.append_to(buffer);
+        }
+        xxh3_64(buffer).max(1)
+    }
+
+    /// The message, whatever the row holds: what cannot be decoded is for the dead letters.
+    pub(super) fn into_message(self, reading: &mut Reading) -> Result<Message> {
+        let number = self.number();
+        let next = Place::after(number, self.witness(&mut reading.buffer));
+        let before = Place::before(number);
+        let made_at = match self.made_at {
+            Cell::Integer(micros) => Timestamp(micros),
+            _ => Timestamp::now(),
+        };
+        Ok(Message {
+            position: before.position()?,
+            next: next.position()?,
+            version: Some(before.version(reading.source_epoch)?),
+            made_at,
+            key: None,
+            headers: self.op.into_bytes().map(|op| (Cow::Borrowed("op"), op)).into_iter().collect(),
+            topic: reading.topic(&self.table),
+            payload: self.payload.into_bytes(),
+            offset: self.id,
+        })
+    }
+}
+
+/// What is kept from row to row.
+#[derive(Debug)]
+pub(super) struct Reading {
+    source_epoch: u32,
+    buffer: Vec<u8>,
+    topics: Vec<Arc<str>>,
+}
+
+impl Reading {
+    pub(super) fn new(source_epoch: u32) -> Self {
+        Self { source_epoch, buffer: Vec::new(), topics: Vec::new() }
+    }
+
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// The table that a row names; empty if it names none.
+    fn topic(&mut self, table: &Cell) -> Arc<str> {
+        let name = match table {
+            Cell::Text(bytes) => std::str::from_utf8(bytes).unwrap_or(""),
+            _ => "",
+        };
+        if let Some(known) = self.topics.iter().find(|topic| &***topic == name) {
+            return Arc::clone(known);
+        }
+        let topic: Arc<str> = Arc::from(name);
+        if self.topics.len() < TOPICS_MAX {
+            self.topics.push(Arc::clone(&topic));
+        }
+        topic
+    }
+}
