@@ -6,8 +6,10 @@ mod pace;
 mod range;
 mod read;
 mod scatter;
+mod split;
 mod write;
 
 pub use copier::{Copier, Counters};
 pub use pace::{Pace, Unpaced};
 pub use range::{Copied, copy_range};
+pub use split::split_table;

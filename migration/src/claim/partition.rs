@@ -9,12 +9,13 @@ use futures::future::try_join_all;
 use std::sync::Arc;
 
 /// A partition that was claimed on every instance.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PartitionClaim {
     /// The fence that every write carries.
     pub generation: Generation,
-    /// The smallest position of all instances: where to go on.
-    pub resume: Position,
+    /// The position of every instance, the highest first and the smallest last: a consumer seeks
+    /// to each of them in this order, which proves each, and goes on at the last.
+    pub positions: Vec<Position>,
 }
 
 /// A partition's row on every instance, in instance order.
@@ -50,9 +51,10 @@ pub async fn claim_partition(
             None => {
                 // Read after the claim: until then an older consumer could still move it.
                 let now = partitions(targets, partition).await?;
-                let resume = now.iter().map(|row| row.next).min();
-                let resume = resume.ok_or_else(|| not_set_up("(none)"))?;
-                return Ok(PartitionClaim { generation, resume });
+                let mut positions: Vec<Position> = now.iter().map(|row| row.next).collect();
+                positions.sort_unstable_by(|one, other| other.cmp(one));
+                positions.dedup();
+                return Ok(PartitionClaim { generation, positions });
             }
         }
     }
