@@ -7,6 +7,7 @@
 
 mod bucket;
 mod decide;
+mod gate;
 mod ladder;
 mod machine;
 mod reader;
@@ -16,6 +17,7 @@ mod whitelist;
 
 pub use bucket::{BUCKETING, BUCKETS, bucket, hash};
 pub use decide::{Decision, Reason, State, Store, decide};
+pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, VerdictSeen};
 pub use ladder::Ladder;
 pub use machine::{Current, HISTORY, Machine};
 pub use reader::{

@@ -59,9 +59,9 @@ impl fmt::Display for Stage {
             Self::At(StagePlan::Share { basis_points }) => {
                 let (whole, part) = (basis_points / 100, basis_points % 100);
                 match part {
-                    0 => write!(f, "{whole} %"),
-                    part if part % 10 == 0 => write!(f, "{whole}.{} %", part / 10),
-                    part => write!(f, "{whole}.{part:02} %"),
+                    0 => write!(f, "{whole}%"),
+                    part if part % 10 == 0 => write!(f, "{whole}.{}%", part / 10),
+                    part => write!(f, "{whole}.{part:02}%"),
                 }
             }
         }
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn shares_are_named_in_percent_without_needless_digits() {
         let names = [1, 10, 15, 100, 1_050, 10_000].map(|points| share(points).to_string());
-        assert_eq!(names, ["0.01 %", "0.1 %", "0.15 %", "1 %", "10.5 %", "100 %"]);
+        assert_eq!(names, ["0.01%", "0.1%", "0.15%", "1%", "10.5%", "100%"]);
     }
 
     #[test]

@@ -1,0 +1,185 @@
+//! Gates: the evidence that the next stage needs.
+//!
+//! One condition a file, each a pure function of the [`Evidence`]. A condition is met, not met, or
+//! unknown; what is missing or out of date is unknown, and unknown holds.
+
+mod dead_letter;
+mod lag;
+mod mirror;
+mod pause;
+mod rollback;
+mod soak;
+mod verdict;
+
+use crate::ladder::Ladder;
+use crate::reader::Counts;
+use crate::stage::{Record, Stage};
+use migration::clock::Timestamp;
+use migration::error::Result;
+use migration::plan::{GatePlan, Plan};
+use std::time::Duration;
+
+/// What is known when a gate is evaluated.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The moment of evaluation.
+    pub now: Timestamp,
+    /// Digest of the plan.
+    pub plan: String,
+    /// The stage entry.
+    pub record: Record,
+    /// Whether the rollback file exists; `None` if nobody can say.
+    pub rollback_file: Option<bool>,
+    /// The last verdict.
+    pub verdict: Option<VerdictSeen>,
+    /// The live path's lag.
+    pub lag: Option<LagSeen>,
+    /// Dead letters that are open; `None` if nobody can say.
+    pub dead_letters: Option<u64>,
+    /// Mirrored reads since the stage began.
+    pub mirrored: Counts,
+}
+
+/// What a gate looks at in a verdict.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct VerdictSeen {
+    /// The run that gave it.
+    pub run: String,
+    /// When it was given.
+    #[serde(serialize_with = "migration::cli::json::time")]
+    pub at: Timestamp,
+    /// Digest of the plan it was given for.
+    pub plan: String,
+    /// Whether it passes; `None` for inconclusive.
+    pub passed: Option<bool>,
+    /// Whether it speaks for every record of the migration, and not only for those of a sample that
+    /// was copied first.
+    pub whole: bool,
+    /// Records compared.
+    pub compared: u64,
+    /// Stable differences found.
+    pub differing: u64,
+}
+
+/// What a gate looks at in the live path's progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct LagSeen {
+    /// When it was written.
+    #[serde(serialize_with = "migration::cli::json::time")]
+    pub at: Timestamp,
+    /// The lag; `None` if the live path does not know it.
+    #[serde(serialize_with = "migration::cli::json::maybe_seconds", rename = "lag_s")]
+    pub lag: Option<Duration>,
+}
+
+/// Whether a condition, or a whole gate, is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The evidence is there, and good.
+    Met,
+    /// The evidence is missing, out of date, or not yet enough.
+    Unknown,
+    /// The evidence is there, and bad.
+    NotMet,
+}
+
+/// What became of one condition.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// The condition's name.
+    pub condition: &'static str,
+    /// Whether it is met.
+    pub outcome: Outcome,
+    /// Why, with the figures, and what to do where it is not.
+    pub reason: String,
+}
+
+/// The gate of the next stage, evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Gate {
+    /// The stage it leads from.
+    pub from: Stage,
+    /// The stage it leads to; `None` above the last.
+    pub to: Option<Stage>,
+    /// One finding a condition.
+    pub findings: Vec<Finding>,
+}
+
+impl Gate {
+    /// Evaluates the gate above the current stage.
+    ///
+    /// # Errors
+    /// `Refused` if the plan has no such stage any more.
+    pub fn evaluate(plan: &Plan, evidence: &Evidence) -> Result<Self> {
+        let from = evidence.record.stage;
+        let to = Ladder::new(plan).above(from)?;
+        let findings = match to {
+            Some(_) => findings(&plan.cutover.gate, evidence),
+            None => Vec::new(),
+        };
+        Ok(Self { from, to, findings })
+    }
+
+    /// Whether all conditions are met. Evidence against outweighs missing evidence.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let outcomes = || self.findings.iter().map(|finding| finding.outcome);
+        if outcomes().any(|outcome| outcome == Outcome::NotMet) {
+            Outcome::NotMet
+        } else if outcomes().any(|outcome| outcome == Outcome::Unknown) {
+            Outcome::Unknown
+        } else {
+            Outcome::Met
+        }
+    }
+
+    /// The findings as lines, for the history.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |finding: &Finding| format!("{}: {}", finding.condition, finding.reason);
+        self.findings.iter().map(line).collect()
+    }
+}
+
+fn findings(gate: &GatePlan, evidence: &Evidence) -> Vec<Finding> {
+    let mut findings = vec![
+        rollback::check(evidence),
+        pause::check(evidence),
+        verdict::check(gate, evidence),
+        lag::check(gate, evidence),
+        dead_letter::check(evidence),
+    ];
+    // At `off` there are no reads to look at and nothing to wait for.
+    if evidence.record.stage != Stage::Off {
+        findings.push(mirror::check(gate, evidence));
+        findings.push(soak::check(gate, evidence));
+    }
+    findings
+}
+
+fn met(condition: &'static str, reason: impl Into<String>) -> Finding {
+    Finding { condition, outcome: Outcome::Met, reason: reason.into() }
+}
+
+fn unknown(condition: &'static str, reason: impl Into<String>) -> Finding {
+    Finding { condition, outcome: Outcome::Unknown, reason: reason.into() }
+}
+
+fn not_met(condition: &'static str, reason: impl Into<String>) -> Finding {
+    Finding { condition, outcome: Outcome::NotMet, reason: reason.into() }
+}
+
+/// A duration as people say it: `850ms`, `12s`, `3m 20s`, `2h 5m`.
+pub(crate) fn said(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{}ms", duration.as_millis()),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests;

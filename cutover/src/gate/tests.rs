@@ -1,0 +1,180 @@
+use super::{Evidence, Finding, LagSeen, Outcome, VerdictSeen, findings, said};
+use crate::reader::Counts;
+use crate::stage::{Action, Record, Signed, Stage};
+use migration::clock::Timestamp;
+use migration::plan::{GatePlan, StagePlan};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp(1_000_000_000_000_000);
+
+fn ago(seconds: u64) -> Timestamp {
+    Timestamp(NOW.0 - i64::try_from(seconds * 1_000_000).unwrap())
+}
+
+fn signed() -> Signed {
+    Signed { who: "ann@host".to_owned(), when: NOW, why: "p99".to_owned() }
+}
+
+fn plan() -> GatePlan {
+    GatePlan {
+        lag_max: Duration::from_secs(2),
+        verdict_age_max: Duration::from_secs(3_600),
+        mirrored_min: 1_000,
+        mirror_mismatch_rate_max: 1e-3,
+        soak: Duration::from_secs(60),
+    }
+}
+
+fn at(stage: Stage) -> Record {
+    let text = r#"{"format":1,"series":"1","plan":"p","flag":"f","bucketing":"flagd-v2",
+        "generation":3,"stage":"off","since":0,"rolled_back":null,"paused":null,"whitelist":[],
+        "last":null}"#;
+    let mut record = Record::decode(text.as_bytes()).unwrap();
+    record.stage = stage;
+    record.since = ago(100);
+    record
+}
+
+/// Evidence that meets every condition.
+fn good() -> Evidence {
+    let verdict = VerdictSeen {
+        run: "r1".to_owned(),
+        at: ago(60),
+        plan: "p".to_owned(),
+        passed: Some(true),
+        whole: true,
+        compared: 282_432,
+        differing: 0,
+    };
+    Evidence {
+        now: NOW,
+        plan: "p".to_owned(),
+        record: at(Stage::At(StagePlan::Mirror)),
+        rollback_file: Some(false),
+        verdict: Some(verdict),
+        lag: Some(LagSeen { at: ago(1), lag: Some(Duration::from_millis(20)) }),
+        dead_letters: Some(0),
+        mirrored: Counts { same: 5_000, ..Counts::default() },
+    }
+}
+
+/// What one condition says about good evidence with one thing changed.
+fn after(condition: &str, change: impl FnOnce(&mut Evidence)) -> Finding {
+    let mut evidence = good();
+    change(&mut evidence);
+    let findings = findings(&plan(), &evidence);
+    let others = findings.iter().filter(|finding| finding.condition != condition);
+    assert!(others.into_iter().all(|finding| finding.outcome == Outcome::Met), "{findings:?}");
+    findings.into_iter().find(|finding| finding.condition == condition).unwrap()
+}
+
+fn verdict(change: impl FnOnce(&mut VerdictSeen)) -> Outcome {
+    after("verdict", |evidence| change(evidence.verdict.as_mut().unwrap())).outcome
+}
+
+#[test]
+fn good_evidence_meets_every_condition() {
+    assert!(findings(&plan(), &good()).iter().all(|finding| finding.outcome == Outcome::Met));
+}
+
+#[test]
+fn a_verdict_that_is_missing_old_or_about_something_else_is_unknown() {
+    assert_eq!(after("verdict", |e| e.verdict = None).outcome, Outcome::Unknown);
+    assert_eq!(verdict(|v| v.at = ago(3_601)), Outcome::Unknown);
+    assert_eq!(verdict(|v| v.at = ago(3_600)), Outcome::Met);
+    assert_eq!(verdict(|v| v.plan = "another".to_owned()), Outcome::Unknown);
+    assert_eq!(verdict(|v| v.passed = None), Outcome::Unknown);
+    assert_eq!(verdict(|v| v.whole = false), Outcome::Unknown);
+}
+
+#[test]
+fn a_verdict_that_fails_is_evidence_against_however_old() {
+    let failed = |v: &mut VerdictSeen| {
+        v.passed = Some(false);
+        v.at = ago(1_000_000);
+    };
+    assert_eq!(verdict(failed), Outcome::NotMet);
+}
+
+#[test]
+fn lag_above_the_bound_is_evidence_against_and_silence_is_unknown() {
+    let lag = |at, lag| after("lag", |e| e.lag = Some(LagSeen { at, lag })).outcome;
+    assert_eq!(lag(ago(1), Some(Duration::from_secs(2))), Outcome::Met);
+    assert_eq!(lag(ago(1), Some(Duration::from_millis(2_001))), Outcome::NotMet);
+    assert_eq!(lag(ago(1), None), Outcome::Unknown);
+    // A live path that died with no lag must not open a gate.
+    assert_eq!(lag(ago(11), Some(Duration::ZERO)), Outcome::Unknown);
+    assert_eq!(after("lag", |e| e.lag = None).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn an_open_dead_letter_holds() {
+    assert_eq!(after("dead letters", |e| e.dead_letters = Some(1)).outcome, Outcome::NotMet);
+    assert_eq!(after("dead letters", |e| e.dead_letters = None).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn too_few_mirrored_reads_are_unknown_and_too_many_differences_are_evidence_against() {
+    let mirror = |same, different, lag, failed| {
+        let counts = Counts { same, different, lag, failed, latency: Vec::new() };
+        after("mirrored reads", |e| e.mirrored = counts).outcome
+    };
+    assert_eq!(mirror(999, 0, 0, 0), Outcome::Unknown);
+    assert_eq!(mirror(990, 0, 10, 0), Outcome::Met);
+    assert_eq!(mirror(999, 1, 0, 0), Outcome::Met);
+    assert_eq!(mirror(998, 2, 0, 0), Outcome::NotMet);
+    assert_eq!(mirror(1_000, 0, 0, 100), Outcome::NotMet);
+    assert_eq!(mirror(0, 0, 0, 5_000), Outcome::Unknown);
+}
+
+#[test]
+fn a_stage_that_has_just_begun_is_too_young() {
+    assert_eq!(after("soak", |e| e.record.since = ago(59)).outcome, Outcome::Unknown);
+    assert_eq!(after("soak", |e| e.record.since = ago(60)).outcome, Outcome::Met);
+    // A clock that was put back must not count as time that went by.
+    assert_eq!(after("soak", |e| e.record.since = Timestamp(NOW.0 + 1)).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn a_latched_rollback_holds_by_the_stage_and_by_the_file() {
+    let latch = |e: &mut Evidence| e.record.rolled_back = Some(signed());
+    assert_eq!(after("rollback", latch).outcome, Outcome::NotMet);
+    assert_eq!(after("rollback", |e| e.rollback_file = Some(true)).outcome, Outcome::NotMet);
+    assert_eq!(after("rollback", |e| e.rollback_file = None).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn a_pause_holds() {
+    let held = after("pause", |e| e.record.paused = Some(signed()));
+    assert_eq!(held.outcome, Outcome::NotMet);
+    assert!(held.reason.contains("ann@host") && held.reason.contains("cutover resume"));
+}
+
+#[test]
+fn at_off_there_is_nothing_to_mirror_and_nothing_to_soak() {
+    let mut evidence = good();
+    evidence.record = at(Stage::Off);
+    evidence.record.since = NOW;
+    evidence.mirrored = Counts::default();
+    let findings = findings(&plan(), &evidence);
+    assert!(findings.iter().all(|finding| finding.outcome == Outcome::Met), "{findings:?}");
+}
+
+#[test]
+fn durations_are_said_as_people_say_them() {
+    let seconds = [0, 12, 200, 7_500].map(|s| said(Duration::from_secs(s)));
+    assert_eq!(seconds, ["0ms", "12s", "3m 20s", "2h 5m"]);
+}
+
+#[test]
+fn every_change_that_moves_reads_has_a_generation_of_its_own() {
+    let record = at(Stage::Off);
+    let mirror = Stage::At(StagePlan::Mirror);
+    let up = record.clone().changed(Action::Promote, mirror, signed());
+    assert_eq!((up.generation, up.number(), up.since), (4, 1, NOW));
+    let paused = up.clone().changed(Action::Pause, mirror, signed());
+    assert_eq!((paused.generation, paused.number()), (4, 2));
+    // A rollback at `off` moves no stage, but it latches.
+    let back = record.changed(Action::Rollback, Stage::Off, signed());
+    assert_eq!(back.generation, 4);
+}
