@@ -5,9 +5,39 @@
 //! dead letters and the audit log. The positions that decide what is safe are *not* here: they lie
 //! in the target, with the data.
 
+mod memory;
+mod sqlite;
+
+pub use memory::MemoryCheckpoint;
+pub use sqlite::SqliteCheckpoint;
+
 use crate::error::Result;
+use crate::plan::Engine;
 use async_trait::async_trait;
 use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Opens the checkpoint store of a migration, and makes it if there is none.
+///
+/// # Errors
+/// Those of the back end; each says what to do.
+pub async fn open(engine: &Engine, migration: &str) -> Result<Arc<dyn CheckpointStore>> {
+    match engine {
+        Engine::Sqlite { path } => Ok(Arc::new(SqliteCheckpoint::open(path, migration).await?)),
+    }
+}
+
+/// Opens the checkpoint store of a migration that has begun: for commands that only look.
+///
+/// # Errors
+/// `Refused` if there is none; otherwise those of [`open`].
+pub async fn open_existing(engine: &Engine, migration: &str) -> Result<Arc<dyn CheckpointStore>> {
+    match engine {
+        Engine::Sqlite { path } => {
+            Ok(Arc::new(SqliteCheckpoint::open_existing(path, migration).await?))
+        }
+    }
+}
 
 /// The revision of an entry: it changes with every put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod lock;
 pub mod plan;
 pub mod position;
+pub mod process;
 pub mod protocol;
 pub mod queue;
 pub mod repair;
