@@ -8,6 +8,7 @@
 
 mod conversion;
 mod mapping;
+mod resolve;
 mod shard;
 
 pub use conversion::Conversion;

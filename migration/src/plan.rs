@@ -3,10 +3,76 @@
 //! Two steps: what was written is parsed strictly into `raw`, then resolved into [`Plan`], which
 //! cannot be invalid in itself. Whether the live servers agree with it is for `check` to find out.
 
+mod fixed;
+mod raw;
+mod read;
+mod resolve;
+mod rules;
+
+pub use fixed::Change;
+pub(crate) use read::nearest;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::ShardFunction;
 use crate::value::ColumnType;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Most bytes of a plan file: a thousand tables fit, and a wrong file named by mistake does not
+/// fill the memory.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+impl Plan {
+    /// Reads a plan file. Relative paths in it start at its directory.
+    ///
+    /// # Errors
+    /// `Plan`, with file, line and column or with the field, and a hint.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::load_with(path, &[])
+    }
+
+    /// Reads a plan file and lays `key=value` overrides over it, as `--set` gives them. The key is
+    /// dotted, a number names a place in a list (`target.0.path`); what is no TOML value is text.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(path: &Path, overrides: &[String]) -> Result<Self> {
+        let unreadable = |cause: std::io::Error| {
+            Error::new(ErrorKind::Plan, "read plan")
+                .with("file", path.display())
+                .because(cause)
+                .hint("name the plan with --config FILE")
+        };
+        let size = std::fs::metadata(path).map_err(unreadable)?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(Error::new(ErrorKind::Plan, "read plan")
+                .with("file", path.display())
+                .with("bytes", size)
+                .with("most", FILE_BYTES_MAX)
+                .hint("is this a plan file?"));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        // One directory has one name, whatever way led here: paths are part of the digest.
+        let file = std::fs::canonicalize(path).map_err(unreadable)?;
+        let raw = read::read(&text, Some(path), overrides)?;
+        resolve::resolve(raw, file.parent().unwrap_or(Path::new("/")))
+            .map_err(|error| error.with("file", path.display()))
+    }
+
+    /// Reads the text of a plan whose relative paths start at `dir`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(text: &str, dir: &Path) -> Result<Self> {
+        resolve::resolve(read::read(text, None, &[])?, dir)
+    }
+}
+
+/// The JSON Schema of a plan file, for editors.
+#[must_use]
+pub fn json_schema() -> String {
+    format!("{:#}", schemars::schema_for!(raw::RawPlan).as_value())
+}
 
 /// A migration, resolved: names are unique, references hold, figures are in range, paths are
 /// absolute.
@@ -55,7 +121,8 @@ pub enum Order {
 }
 
 /// How to reach a database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "engine", rename_all = "kebab-case")]
 pub enum Engine {
     /// A SQLite file.
     Sqlite {
@@ -75,7 +142,8 @@ pub struct SourcePlan {
 }
 
 /// The queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum QueuePlan {
     /// A table in the source, written in the same transaction as the data.
     Outbox {
@@ -85,11 +153,12 @@ pub enum QueuePlan {
 }
 
 /// One instance of the target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct InstancePlan {
     /// Its name, for people.
     pub name: String,
     /// How to reach it.
+    #[serde(flatten)]
     pub engine: Engine,
 }
 
@@ -105,7 +174,7 @@ pub struct LockPlan {
 }
 
 /// One source table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct TablePlan {
     /// Its name in the source.
     pub name: String,
@@ -120,7 +189,7 @@ pub struct TablePlan {
 }
 
 /// One target table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct IntoPlan {
     /// Its name in the target.
     pub name: String,
@@ -133,7 +202,7 @@ pub struct IntoPlan {
 }
 
 /// The shard key of a target table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct ShardPlan {
     /// A column of the target table's key.
     pub by: String,
@@ -142,7 +211,7 @@ pub struct ShardPlan {
 }
 
 /// One target column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct ColumnPlan {
     /// Its name in the target.
     pub name: String,
@@ -194,6 +263,8 @@ pub struct VerifyPlan {
 pub struct CutoverPlan {
     /// The flag that reads are decided by: part of the hash, so it never changes under way.
     pub flag: String,
+    /// How a user becomes a bucket: never changes under way either.
+    pub bucketing: Bucketing,
     /// The stages after `off`, in order.
     pub stages: Vec<StagePlan>,
     /// The big red switch: while this file exists, every reader that watches it answers old.
@@ -202,6 +273,26 @@ pub struct CutoverPlan {
     pub staleness_max: Duration,
     /// What the gates ask for.
     pub gate: GatePlan,
+}
+
+/// How a user becomes one of 10,000 buckets.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bucketing {
+    /// Murmur3 (x86, 32 bits, seed 0) of the flag and the user, scaled: what flagd's second
+    /// generation does.
+    #[default]
+    FlagdV2,
 }
 
 /// One step of the read switch.

@@ -13,10 +13,11 @@ pub struct Layout {
     pub(super) source_keys: Arc<Schema>,
     pub(super) entity_columns: usize,
     pub(super) targets: Vec<Arc<TargetLayout>>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Layout {
-    /// The source table.
+    /// The source table: the columns that some target table takes. A message may carry others.
     #[must_use]
     pub fn source(&self) -> &Arc<Schema> {
         &self.source
@@ -32,6 +33,12 @@ impl Layout {
     #[must_use]
     pub fn targets(&self) -> &[Arc<TargetLayout>] {
         &self.targets
+    }
+
+    /// What an operator should know about this layout and nothing has to be done about.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The entity that a record belongs to: the leading columns of its key.
@@ -62,6 +69,8 @@ pub struct TargetLayout {
     pub(super) sharding: Option<Sharding>,
     /// For each source key column, the target column that holds it.
     pub(super) source_key: Vec<usize>,
+    /// Whether it takes every column that the source table has.
+    pub(super) complete: bool,
 }
 
 impl TargetLayout {
@@ -151,11 +160,11 @@ impl TargetLayout {
         Ok(out)
     }
 
-    /// Whether this table holds every source column, so that the way back loses nothing.
+    /// Whether this table holds every column of the source, mapped by the plan or not, so that the
+    /// way back loses nothing.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        (0..self.source.columns.len())
-            .all(|from| self.mapping.iter().any(|mapping| mapping.from == from))
+        self.complete
     }
 
     /// The range key of a target record: the key of the source record it was made from.
