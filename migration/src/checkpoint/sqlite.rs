@@ -92,15 +92,27 @@ impl SqliteCheckpoint {
         within(operation, call).await.map_err(|error| open::explain(error, &self.path))
     }
 
-    /// The writing connection, if the file is still the one that was opened: what is written to a
-    /// file that was removed or replaced would be seen by nobody.
+    /// That the file is still the one that was opened. What is written to one that was removed or
+    /// replaced would be seen by nobody, and what is read from it is the past: a reader that took it
+    /// for news would miss every change since.
+    fn check_identity(&self, operation: &str) -> Result<()> {
+        if FileIdentity::of(&self.path).ok() == Some(self.identity) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Lost, format!("{operation}: the file is another one now"))
+            .with("file", self.path.display())
+            .hint("put the file back that was there, or start again to begin a new one: what is safe to skip is known to the target"))
+    }
+
+    async fn reader(&self) -> Result<MutexGuard<'_, SqliteConnection>> {
+        let reader = self.reader.lock().await;
+        self.check_identity("read checkpoint")?;
+        Ok(reader)
+    }
+
     async fn writer(&self) -> Result<Writing<'_>> {
         let mut slot = self.writer.lock().await;
-        if FileIdentity::of(&self.path).ok() != Some(self.identity) {
-            return Err(Error::new(ErrorKind::Lost, "write checkpoint: the file is another one now")
-                .with("file", self.path.display())
-                .hint("put the file back that was there, or start again to begin a new one: what is safe to skip is known to the target"));
-        }
+        self.check_identity("write checkpoint")?;
         let connection = match slot.take() {
             Some(connection) => connection,
             None => open::reopen(&self.path, self.busy_timeout).await?,
@@ -132,7 +144,7 @@ fn entry(row: &SqliteRow, first: usize) -> sqlx::Result<Entry> {
 #[async_trait]
 impl CheckpointStore for SqliteCheckpoint {
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
-        let mut reader = self.reader.lock().await;
+        let mut reader = self.reader().await?;
         self.call("read checkpoint", async {
             sqlx::query("SELECT value, revision FROM entry WHERE migration = ? AND key = ?")
                 .bind(&self.migration)
@@ -199,7 +211,7 @@ impl CheckpointStore for SqliteCheckpoint {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Entry)>> {
-        let mut reader = self.reader.lock().await;
+        let mut reader = self.reader().await?;
         self.call("list checkpoints", async {
             let rows = sqlx::query(
                 "SELECT key, value, revision FROM entry
@@ -256,7 +268,7 @@ impl CheckpointStore for SqliteCheckpoint {
     }
 
     async fn read_log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<LogLine>> {
-        let mut reader = self.reader.lock().await;
+        let mut reader = self.reader().await?;
         self.call("read log", async {
             let rows = sqlx::query(
                 "SELECT number, value FROM log WHERE migration = ? AND log = ? AND number > ?
@@ -276,7 +288,7 @@ impl CheckpointStore for SqliteCheckpoint {
     }
 
     async fn log_end(&self, log: &str) -> Result<u64> {
-        let mut reader = self.reader.lock().await;
+        let mut reader = self.reader().await?;
         self.call("read end of log", end_of(&mut reader, &self.migration, log))
             .await
             .map_err(|error| error.with("log", log))

@@ -174,6 +174,19 @@ async fn a_file_that_cannot_be_written_can_still_be_read() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_from_a_file_that_was_removed_or_replaced() {
+    let (folder, path) = file();
+    let store = SqliteCheckpoint::open(&path, "m").await.unwrap();
+    store.put("a", b"1", None).await.unwrap();
+    std::fs::rename(&path, folder.path().join("elsewhere")).unwrap();
+    assert_eq!(store.get("a").await.unwrap_err().kind(), ErrorKind::Lost);
+    drop(SqliteCheckpoint::open(&path, "m").await.unwrap());
+    assert_eq!(store.list("", None, 1).await.unwrap_err().kind(), ErrorKind::Lost);
+    assert_eq!(store.read_log("l", 0, 1).await.unwrap_err().kind(), ErrorKind::Lost);
+    assert_eq!(store.log_end("l").await.unwrap_err().kind(), ErrorKind::Lost);
+}
+
+#[tokio::test]
 async fn nothing_is_written_to_a_file_that_was_removed_or_replaced() {
     let (folder, path) = file();
     let store = SqliteCheckpoint::open(&path, "m").await.unwrap();
