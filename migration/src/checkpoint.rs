@@ -5,6 +5,8 @@
 //! dead letters and the audit log. The positions that decide what is safe are *not* here: they lie
 //! in the target, with the data.
 
+pub mod document;
+pub mod lease;
 mod memory;
 mod sqlite;
 

@@ -37,7 +37,11 @@ impl Process {
     /// This process. Called once per start: every call gives another owner.
     #[must_use]
     pub fn start(program: &str) -> Self {
-        let pid = getpid().as_raw_pid();
+        Self::with_pid(program, getpid().as_raw_pid())
+    }
+
+    /// What a process on this machine says of itself.
+    pub(crate) fn with_pid(program: &str, pid: i32) -> Self {
         let birth =
             number_space().and_then(|space| start_ticks(pid).map(|ticks| Birth { space, ticks }));
         Self {
@@ -132,12 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_has_ended_is_gone_also_before_it_is_waited_for() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let mut process = Process::start("test");
-        process.pid = i32::try_from(child.id()).unwrap();
-        if let Some(birth) = &mut process.birth {
-            birth.ticks = super::start_ticks(process.pid).unwrap_or(birth.ticks);
+    fn a_process_that_was_killed_is_gone_also_before_anybody_waits_for_it() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = Process::with_pid("test", i32::try_from(child.id()).unwrap());
+        assert!(!process.is_gone());
+        child.kill().unwrap();
+        // It is a zombie now, or soon: only its parent still knows its number.
+        while !process.is_gone() {
+            std::thread::yield_now();
         }
         child.wait().unwrap();
         assert!(process.is_gone());
