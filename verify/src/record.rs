@@ -44,6 +44,22 @@ pub struct RunRecord {
     pub(crate) place: Place,
 }
 
+impl RunRecord {
+    /// A run that begins.
+    #[must_use]
+    pub fn new(scope: Scope, plan_digest: String, now: Timestamp) -> Self {
+        Self {
+            id: now.to_rfc3339().replace([':', '.'], "-"),
+            scope,
+            plan_digest,
+            started_at: now,
+            finished_at: None,
+            tally: Tally::default(),
+            place: Place::start(),
+        }
+    }
+}
+
 /// Where a run goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {

@@ -1,0 +1,129 @@
+//! What a run finds, over stores in memory: every class of difference, records that only move, and
+//! a run that is interrupted.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "support/memory_bed.rs"]
+mod memory_bed;
+
+use memory_bed::Bed;
+use migration::sample::Sample;
+use verify::difference::DifferenceKind;
+use verify::scope::Scope;
+use verify::tally::Outcome;
+
+const ROWS: i128 = 1_000;
+
+#[tokio::test]
+async fn two_equal_sides_pass_and_every_copy_is_compared() {
+    let bed = Bed::new(ROWS).await;
+    let (record, outcome) = bed.compare(Scope::Full).await;
+    assert_eq!(outcome, Outcome::Pass);
+    assert_eq!(record.tally.compared, 2_000, "each record lies in two target tables");
+    assert_eq!(record.tally.differing(), 0);
+}
+
+#[tokio::test]
+async fn a_missing_record_is_found_in_either_copy() {
+    for table in ["by_owner", "by_item"] {
+        let bed = Bed::new(ROWS).await;
+        bed.remove_from_target(table, 500).await;
+        let (record, outcome) = bed.compare(Scope::Full).await;
+        assert_eq!((record.tally.missing, record.tally.differing()), (1, 1), "{table}");
+        assert_eq!(outcome, Outcome::Fail);
+        let found = bed.differences(&record).await;
+        assert_eq!(found[0].kind, DifferenceKind::Missing);
+        assert_eq!((found[0].target_table.as_str(), found[0].key.as_str()), (table, "71/500"));
+    }
+}
+
+#[tokio::test]
+async fn a_record_only_on_the_target_is_found_at_the_ends_and_between() {
+    for table in ["by_owner", "by_item"] {
+        for item in [-5, 500, 5_000] {
+            let bed = Bed::new(ROWS).await;
+            bed.put_into_target(table, 77_777, item, "x").await;
+            let (record, _) = bed.compare(Scope::Full).await;
+            assert_eq!(record.tally.only_on_target, 1, "{table} {item}");
+            assert_eq!(record.tally.differing(), 1, "{table} {item}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_on_the_wrong_instance_is_only_on_the_target_there() {
+    let bed = Bed::new(ROWS).await;
+    bed.copy_to_the_wrong_instance("by_owner", 500).await;
+    let (record, _) = bed.compare(Scope::Full).await;
+    assert_eq!((record.tally.only_on_target, record.tally.differing()), (1, 1));
+}
+
+#[tokio::test]
+async fn values_swapped_shifted_or_lost_in_pairs_are_all_found() {
+    let bed = Bed::new(ROWS).await;
+    // Two values of one length swapped: sums and exclusive-ors of weak checksums cancel here.
+    bed.put_into_target("by_owner", 71, 500, "value-0501").await;
+    bed.put_into_target("by_owner", 71, 501, "value-0500").await;
+    let (record, _) = bed.compare(Scope::Full).await;
+    assert_eq!((record.tally.different, record.tally.differing()), (2, 2));
+    let found = bed.differences(&record).await;
+    assert!(found.iter().all(|difference| difference.columns == ["label"]), "{found:?}");
+}
+
+#[tokio::test]
+async fn null_is_not_the_empty_text() {
+    let bed = Bed::new(ROWS).await;
+    bed.put_into_target("by_item", 71, 500, "").await;
+    bed.put_null_into_source(500).await;
+    let (record, _) = bed.compare(Scope::Full).await;
+    assert_eq!(record.tally.different, 2, "both copies hold a text");
+}
+
+#[tokio::test]
+async fn a_record_beside_its_tombstone_is_resurrected() {
+    let bed = Bed::new(ROWS).await;
+    bed.delete_live(500).await;
+    bed.put_into_target("by_owner", 71, 500, "value-0500").await;
+    let (record, _) = bed.compare(Scope::Full).await;
+    assert_eq!((record.tally.resurrected, record.tally.differing()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_change_that_the_live_path_has_not_applied_is_unsettled_not_different() {
+    let bed = Bed::new(ROWS).await;
+    bed.change_source_without_applying(500).await;
+    let (record, outcome) = bed.compare(Scope::Full).await;
+    assert_eq!((record.tally.differing(), record.tally.unsettled), (0, 2));
+    assert_eq!(outcome, Outcome::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_sampled_backfill_is_judged_as_a_census_of_its_entities() {
+    let bed = Bed::new(ROWS).await;
+    let sample = Sample::new(3, 0.2).unwrap();
+    bed.keep_only(sample).await;
+    let (record, outcome) = bed.compare(Scope::Backfilled { sample }).await;
+    assert_eq!(outcome, Outcome::Pass);
+    assert!((100..800).contains(&record.tally.compared), "{}", record.tally.compared);
+    let (record, outcome) = bed.compare(Scope::Full).await;
+    assert_eq!(outcome, Outcome::Fail);
+    assert!(record.tally.missing > 1_000, "{}", record.tally.missing);
+}
+
+#[tokio::test]
+async fn a_sample_of_a_thousand_records_is_too_small_for_six_nines() {
+    let bed = Bed::new(ROWS).await;
+    let sample = Sample::new(3, 0.5).unwrap();
+    let (record, outcome) = bed.compare(Scope::Sampled { sample }).await;
+    assert_eq!((record.tally.differing(), outcome), (0, Outcome::Inconclusive));
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_at_every_save_counts_each_record_once() {
+    let bed = Bed::new(ROWS).await;
+    bed.remove_from_target("by_owner", 20).await;
+    bed.remove_from_target("by_item", 900).await;
+    let (record, runs) = bed.compare_with_stops(Scope::Full).await;
+    assert!(runs > 10, "it was stopped {runs} times");
+    assert_eq!((record.tally.compared, record.tally.missing), (2_000, 2));
+    assert_eq!(bed.differences(&record).await.len(), 2);
+}
