@@ -3,6 +3,7 @@
 mod agenda;
 mod copier;
 mod pace;
+mod pool;
 mod range;
 mod read;
 mod scatter;
@@ -11,5 +12,6 @@ mod write;
 
 pub use copier::{Copier, Counters};
 pub use pace::{Pace, Unpaced};
+pub use pool::{Ended, Job, LEASES, Pool};
 pub use range::{Copied, copy_range};
 pub use split::split_table;

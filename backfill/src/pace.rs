@@ -1,6 +1,7 @@
 //! How fast the copy may go.
 
 use async_trait::async_trait;
+use migration::shutdown::Shutdown;
 use migration::store::ReadLimit;
 use std::fmt::Debug;
 
@@ -8,8 +9,8 @@ use std::fmt::Debug;
 #[async_trait]
 pub trait Pace: Send + Sync + Debug {
     /// Waits while the copy is paused or throttled. Returns whether to go on; `false` means drain
-    /// and stop.
-    async fn ready(&self) -> bool;
+    /// and stop, because `stop` has begun or an operator said so.
+    async fn ready(&self, stop: &Shutdown) -> bool;
 
     /// Accounts for records that were read, so that the next batch waits for them.
     fn took(&self, rows: usize);
@@ -34,8 +35,8 @@ impl Unpaced {
 
 #[async_trait]
 impl Pace for Unpaced {
-    async fn ready(&self) -> bool {
-        true
+    async fn ready(&self, stop: &Shutdown) -> bool {
+        !stop.has_begun()
     }
 
     fn took(&self, _rows: usize) {}

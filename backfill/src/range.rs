@@ -2,14 +2,15 @@
 
 use crate::agenda::Agenda;
 use crate::copier::{Copier, Counters};
-use crate::read::{Read, Reader, Ready};
+use crate::read::{Bounded, Read, Reader, Ready};
 use crate::write::{Hold, Written, step, write};
 use futures::future::try_join_all;
-use migration::claim::{RangeClaim, claim_range};
+use migration::claim::{RangeClaim, claim_range, is_done};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::key::Key;
 use migration::protocol::{Finish, Progress};
+use migration::shutdown::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -35,20 +36,27 @@ pub enum Copied {
     Stopped,
 }
 
-/// Copies the range of `copier`'s table that begins after `after`.
+/// Copies the range of `copier`'s table that begins after `after`, until `stop` begins.
 ///
 /// # Errors
 /// Those of source and target; `Refused` if the target is not set up. Whatever the error, the range
 /// goes on from its progress when it is copied again.
-pub async fn copy_range(copier: &Arc<Copier>, after: Option<&Key>) -> Result<Copied> {
+pub async fn copy_range(
+    copier: &Arc<Copier>,
+    after: Option<&Key>,
+    stop: &Shutdown,
+) -> Result<Copied> {
     let table = &copier.layout.source().table;
+    if is_done(&copier.targets, table, after).await? {
+        return Ok(Copied::Done);
+    }
     for _ in 0..RESTARTS_MAX {
         let claim = claim_range(&copier.targets, table, after, copier.owner).await?;
         fault::point("backfill.claimed");
         if claim.is_done() {
             return Ok(Copied::Done);
         }
-        match copy_claimed(copier, claim).await? {
+        match copy_claimed(copier, claim, stop).await? {
             Some(copied) => return Ok(copied),
             None => Counters::add(&copier.counters.restarts, 1),
         }
@@ -60,7 +68,11 @@ pub async fn copy_range(copier: &Arc<Copier>, after: Option<&Key>) -> Result<Cop
 }
 
 /// Copies a claimed range to its end; `None` if an instance lost its tail.
-async fn copy_claimed(copier: &Arc<Copier>, claim: RangeClaim) -> Result<Option<Copied>> {
+async fn copy_claimed(
+    copier: &Arc<Copier>,
+    claim: RangeClaim,
+    stop: &Shutdown,
+) -> Result<Option<Copied>> {
     // A sample begins at the start: its batches leave no progress.
     let resume = if copier.sample.is_some() { Progress::Start } else { claim.resume };
     let mut run = RangeRun {
@@ -69,7 +81,7 @@ async fn copy_claimed(copier: &Arc<Copier>, claim: RangeClaim) -> Result<Option<
         agenda: Agenda::new(resume),
     };
     let mut reader = Reader::new(copier, claim.after.as_ref(), claim.until.as_ref());
-    match run.batches(&mut reader).await? {
+    match run.batches(&mut reader, stop).await? {
         Written::Fenced => Ok(Some(Copied::Fenced)),
         Written::LostTail => Ok(None),
         _ if !run.agenda.is_empty() => Ok(Some(Copied::Stopped)),
@@ -88,20 +100,26 @@ struct RangeRun<'a> {
 
 impl RangeRun<'_> {
     /// Copies batch by batch, reading one while the one before is written.
-    async fn batches(&mut self, reader: &mut Reader<'_>) -> Result<Written> {
+    async fn batches(&mut self, reader: &mut Reader<'_>, stop: &Shutdown) -> Result<Written> {
         let mut ready: Option<Box<Ready>> = None;
+        let mut waiting: Option<Box<Bounded>> = None;
         let mut stopping = false;
         loop {
-            stopping = stopping || !self.copier.pace.ready().await;
-            let task = if stopping { None } else { self.agenda.next() };
-            let writing = ready.take().map(|batch| self.begin(batch));
-            if task.is_none() && writing.is_none() {
+            stopping = stopping || !self.copier.pace.ready(stop).await;
+            // Chosen before the write begins: its progress must stay below what is read ahead.
+            let task = if stopping || waiting.is_some() { None } else { self.agenda.next() };
+            if ready.is_none() && task.is_none() && (stopping || waiting.is_none()) {
                 return Ok(Written::Committed);
             }
+            let busy = ready.as_ref().and_then(|batch| batch.locked.clone());
+            let writing = ready.take().map(|batch| self.begin(batch));
             let wrote = writing.is_some();
-            let read = match task {
-                Some(task) => Some(reader.read(&mut self.agenda, task).await),
-                None => None,
+            let read = match (task, waiting.take()) {
+                (Some(task), _) => Some(reader.read(&mut self.agenda, task, busy.as_ref()).await),
+                (None, Some(bounded)) if !stopping => {
+                    Some(reader.read_bounded(&mut self.agenda, bounded).await)
+                }
+                (None, _) => None,
             };
             let written = match writing {
                 Some(writing) => self.end(writing).await?,
@@ -109,6 +127,7 @@ impl RangeRun<'_> {
             };
             match read.transpose()? {
                 Some(Read::Ready(batch)) => ready = Some(batch),
+                Some(Read::Wait(bounded)) => waiting = Some(bounded),
                 // Nothing else was to be done: leave the holder some time.
                 Some(Read::Deferred) if !wrote => sleep(LOCK_PAUSE).await,
                 Some(Read::Deferred | Read::End) | None => {}

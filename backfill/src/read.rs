@@ -17,6 +17,8 @@ pub(crate) struct Ready {
     pub(crate) task: Task,
     /// The lock it was read under; `None` where it went without.
     pub(crate) token: Option<Token>,
+    /// First and last entity that the lock covers.
+    pub(crate) locked: Option<(Key, Key)>,
     /// First and last key of the records read.
     pub(crate) span: Option<(Key, Key)>,
     /// The records, by instance and target table.
@@ -29,8 +31,33 @@ pub(crate) enum Read {
     Ready(Box<Ready>),
     /// The lock was refused; the interval waits.
     Deferred,
+    /// The batch that is being written holds the lock on an entity of this one: to be locked and
+    /// read as soon as that is given back.
+    Wait(Box<Bounded>),
     /// The source holds no more of the range.
     End,
+}
+
+/// An interval whose bound and entities are known.
+#[derive(Debug)]
+pub(crate) struct Bounded {
+    task: Task,
+    /// Its entities in order, or its two ends for a lock that takes intervals.
+    entities: Vec<Key>,
+}
+
+impl Bounded {
+    fn ends(&self) -> Option<(&Key, &Key)> {
+        self.entities.first().zip(self.entities.last())
+    }
+
+    /// Whether an entity of it lies between two others, both included.
+    fn meets(&self, locked: Option<&(Key, Key)>) -> bool {
+        match (self.ends(), locked) {
+            (Some((first, last)), Some((from, to))) => first <= to && from <= last,
+            _ => false,
+        }
+    }
 }
 
 /// Reads one range of the source.
@@ -48,12 +75,32 @@ impl<'a> Reader<'a> {
         Self { copier, after, until, row_bytes: 0 }
     }
 
-    /// Reads the interval of `task`, under its lock.
-    pub(crate) async fn read(&mut self, agenda: &mut Agenda, mut task: Task) -> Result<Read> {
-        let limit = self.limit();
-        let Some(entities) = self.entities(agenda, &mut task, limit).await? else {
+    /// Reads the interval of `task` under its lock. `busy`: the entities of the batch that is being
+    /// written meanwhile.
+    pub(crate) async fn read(
+        &mut self,
+        agenda: &mut Agenda,
+        mut task: Task,
+        busy: Option<&(Key, Key)>,
+    ) -> Result<Read> {
+        let Some(entities) = self.entities(agenda, &mut task).await? else {
             return Ok(Read::End);
         };
+        let bounded = Box::new(Bounded { task, entities });
+        if !bounded.task.is_overdue() && bounded.meets(busy) {
+            return Ok(Read::Wait(bounded));
+        }
+        self.read_bounded(agenda, bounded).await
+    }
+
+    /// Locks and reads an interval whose bound is known.
+    pub(crate) async fn read_bounded(
+        &mut self,
+        agenda: &mut Agenda,
+        bounded: Box<Bounded>,
+    ) -> Result<Read> {
+        let locked = bounded.ends().map(|(first, last)| (first.clone(), last.clone()));
+        let Bounded { mut task, entities } = *bounded;
         let token = if task.is_overdue() {
             Counters::add(&self.copier.counters.unlocked, 1);
             None
@@ -67,41 +114,58 @@ impl<'a> Reader<'a> {
         };
         fault::point("backfill.locked");
         // The rows are read after the lock: whoever changes one from here on sees it.
+        let limit = self.limit();
+        let (lower, bound) = (self.lower(&task), task.bound.as_ref());
         let layout = &self.copier.layout;
-        let lower = self.lower(&task);
-        let rows =
-            self.copier.source.scan(layout.source(), lower, task.bound.as_ref(), limit).await?;
+        let rows = self.copier.source.scan(layout.source(), lower, bound, limit).await?;
         fault::point("backfill.read");
         self.account(agenda, &mut task, limit, &rows)?;
         let rows = self.sampled(rows)?;
-        let span = match (rows.is_empty(), rows.len()) {
-            (true, _) => None,
-            (false, count) => Some((rows.row(0).key()?, rows.row(count - 1).key()?)),
+        let span = match rows.len() {
+            0 => None,
+            count => Some((rows.row(0).key()?, rows.row(count - 1).key()?)),
         };
         let parts = scatter(layout, &rows, self.copier.targets.len())?;
-        Ok(Read::Ready(Box::new(Ready { task, token, span, parts })))
+        let locked = locked.filter(|_| token.is_some());
+        Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts })))
     }
 
     /// The entities of the interval (or its two ends, for a lock that takes intervals), and its
     /// bound if the source has not been asked yet. `None` at the end of the range.
-    async fn entities(
-        &self,
-        agenda: &mut Agenda,
-        task: &mut Task,
-        limit: ReadLimit,
-    ) -> Result<Option<Vec<Key>>> {
-        let layout = &self.copier.layout;
+    async fn entities(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Option<Vec<Key>>> {
+        let limit = self.limit();
+        let schema = self.copier.layout.source_keys();
         let until = task.bound.as_ref().or(self.until);
-        let keys = layout.source_keys();
-        let keys = self.copier.source.scan(keys, self.lower(task), until, limit).await?;
-        if task.bound.is_none() {
-            if keys.is_empty() {
-                agenda.found(task, None);
+        let keys = self.copier.source.scan(schema, self.lower(task), until, limit).await?;
+        let is_fresh = task.bound.is_none();
+        let count = if is_fresh { self.whole_entities(&keys, limit)? } else { keys.len() };
+        if is_fresh {
+            let bound = count.checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
+            let is_end = bound.is_none();
+            agenda.found(task, bound);
+            if is_end {
                 return Ok(None);
             }
-            agenda.found(task, Some(keys.row(keys.len() - 1).key()?));
         }
-        self.ends(&keys).map(Some)
+        self.ends(&keys, count).map(Some)
+    }
+
+    /// How many of the keys to take, so that the last entity is whole unless that leaves less than
+    /// half of them: two batches that share an entity cannot be locked at once.
+    fn whole_entities(&self, keys: &Batch, limit: ReadLimit) -> Result<usize> {
+        let count = keys.len();
+        if count < limit.rows_max {
+            return Ok(count);
+        }
+        let entity_of = |place: usize| self.copier.layout.entity(&keys.row(place).key()?);
+        let last = entity_of(count - 1)?;
+        // Keys come in order, so the place where the last entity begins can be halved in on.
+        let (mut low, mut high) = (0, count - 1);
+        while low < high {
+            let middle = low.midpoint(high);
+            if entity_of(middle)? < last { low = middle + 1 } else { high = middle }
+        }
+        Ok(if low >= count / 2 && low > 0 { low } else { count })
     }
 
     /// The bounds of the next batch: the one in bytes as one in rows too, so that the keys that are
@@ -119,15 +183,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn ends(&self, keys: &Batch) -> Result<Vec<Key>> {
-        let layout = &self.copier.layout;
+    fn ends(&self, keys: &Batch, count: usize) -> Result<Vec<Key>> {
         let mut entities: Vec<Key> = Vec::new();
         let interval = self.copier.lock.locks_intervals();
-        for (index, row) in keys.rows().enumerate() {
-            if interval && index > 0 && index + 1 < keys.len() {
+        for (index, row) in keys.rows().take(count).enumerate() {
+            if interval && index > 0 && index + 1 < count {
                 continue;
             }
-            let entity = layout.entity(&row.key()?)?;
+            let entity = self.copier.layout.entity(&row.key()?)?;
             if entities.last() != Some(&entity) {
                 entities.push(entity);
             }

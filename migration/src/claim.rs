@@ -10,7 +10,7 @@ mod range;
 mod survey;
 
 pub use partition::{PartitionClaim, claim_partition, partitions};
-pub use range::{RangeClaim, claim_range};
+pub use range::{RangeClaim, claim_range, is_done};
 pub use survey::{RangeView, survey_ranges};
 
 use crate::error::{Error, ErrorKind};

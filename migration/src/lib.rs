@@ -27,4 +27,6 @@ pub mod repair;
 pub mod sample;
 pub mod shutdown;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod value;

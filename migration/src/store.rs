@@ -9,7 +9,7 @@ mod memory;
 mod step;
 mod transactional;
 
-pub use memory::{MemoryDatabase, MemoryStore};
+pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
     RepairEntry, RepairStep, SideTable, StartPosition, Tally,

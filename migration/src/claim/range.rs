@@ -67,6 +67,24 @@ pub async fn claim_range(
         .hint("see who is running with `backfill locks list`"))
 }
 
+/// Whether the range that begins after `after` is done on every instance, read now.
+///
+/// # Errors
+/// Those of the target.
+pub async fn is_done(
+    targets: &[Arc<dyn Target>],
+    table: &str,
+    after: Option<&Key>,
+) -> Result<bool> {
+    let found = try_join_all(targets.iter().map(|target| target.range(table, after))).await?;
+    let is_done =
+        |range: &Option<Range>| range.as_ref().is_some_and(|range| range.state == RangeState::Done);
+    // Every instance must also mean the same range by it.
+    let until = |range: &Option<Range>| range.as_ref().map(|range| range.until.clone());
+    let alike = found.windows(2).all(|pair| until(&pair[0]) == until(&pair[1]));
+    Ok(alike && found.iter().all(is_done))
+}
+
 fn claimed(
     epoch: Generation,
     after: Option<&Key>,

@@ -1,0 +1,136 @@
+//! Which ranges are whose, as one process sees it.
+
+use migration::error::Error;
+
+/// What a worker does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// This range.
+    Take(usize),
+    /// Nothing can be taken now: others are at work.
+    Wait,
+    /// Other processes hold all that is left, and this one never had any.
+    AllHeld(Error),
+    /// Nothing is left.
+    Done,
+}
+
+#[derive(Debug)]
+enum Place {
+    Open,
+    /// A worker of this process has it.
+    Mine,
+    /// Another process had it when it was last looked at.
+    Held(Option<Error>),
+    Done,
+}
+
+#[derive(Debug)]
+pub(super) struct Board {
+    places: Vec<Place>,
+    failures: Vec<u32>,
+    /// Whether a range was ever got.
+    took_part: bool,
+}
+
+impl Board {
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            places: (0..count).map(|_| Place::Open).collect(),
+            failures: vec![0; count],
+            took_part: false,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Next {
+        if let Some(index) = self.places.iter().position(|place| matches!(place, Place::Open)) {
+            self.places[index] = Place::Mine;
+            return Next::Take(index);
+        }
+        if self.is_done() {
+            return Next::Done;
+        }
+        if self.took_part || self.places.iter().any(|place| matches!(place, Place::Mine)) {
+            return Next::Wait;
+        }
+        let held = self.places.iter_mut().find_map(|place| match place {
+            Place::Held(error) => error.take(),
+            _ => None,
+        });
+        held.map_or(Next::Wait, Next::AllHeld)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.places.iter().all(|place| matches!(place, Place::Done))
+    }
+
+    pub(super) fn done(&mut self, index: usize) {
+        self.took_part = true;
+        self.places[index] = Place::Done;
+    }
+
+    /// The range was given up on the way: somebody else has it, or will.
+    pub(super) fn left(&mut self, index: usize) {
+        self.took_part = true;
+        self.places[index] = Place::Held(None);
+    }
+
+    pub(super) fn held(&mut self, index: usize, error: Error) {
+        self.places[index] = Place::Held(Some(error));
+    }
+
+    /// Returns how often the range has failed.
+    pub(super) fn failed(&mut self, index: usize) -> u32 {
+        self.places[index] = Place::Open;
+        self.failures[index] += 1;
+        self.failures[index]
+    }
+
+    /// What others held is open for another try.
+    pub(super) fn look_again(&mut self) {
+        for place in &mut self.places {
+            if matches!(place, Place::Held(_)) {
+                *place = Place::Open;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Board, Next};
+    use migration::error::{Error, ErrorKind};
+
+    fn held() -> Error {
+        Error::new(ErrorKind::Fenced, "acquire lease")
+    }
+
+    #[test]
+    fn a_process_that_gets_nothing_says_who_has_it() {
+        let mut board = Board::new(2);
+        for _ in 0..2 {
+            let Next::Take(index) = board.next() else { unreachable!("both are open") };
+            board.held(index, held());
+        }
+        assert!(matches!(board.next(), Next::AllHeld(_)));
+    }
+
+    #[test]
+    fn a_process_that_took_part_waits_for_the_rest() {
+        let mut board = Board::new(2);
+        assert!(matches!(board.next(), Next::Take(0)));
+        assert!(matches!(board.next(), Next::Take(1)));
+        board.done(0);
+        board.held(1, held());
+        assert!(matches!(board.next(), Next::Wait));
+        board.look_again();
+        assert!(matches!(board.next(), Next::Take(1)));
+        board.done(1);
+        assert!(matches!(board.next(), Next::Done));
+    }
+
+    #[test]
+    fn nothing_to_do_is_done() {
+        assert!(matches!(Board::new(0).next(), Next::Done));
+    }
+}

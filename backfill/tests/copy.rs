@@ -1,0 +1,241 @@
+//! The copy of ranges, in memory: what it writes, how it resumes, and what it does when the lock,
+//! the claim or an instance's tail is lost.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use async_trait::async_trait;
+use backfill::{Copied, Copier, Counters, Pace, Unpaced, copy_range, split_table};
+use migration::checkpoint::MemoryCheckpoint;
+use migration::claim::{claim_range, survey_ranges};
+use migration::lock::KeyLock;
+use migration::position::Owner;
+use migration::protocol::Progress;
+use migration::sample::Sample;
+use migration::shutdown::Shutdown;
+use migration::store::{MemoryDatabase, MemorySnapshot, ReadLimit};
+use migration::testing::{FickleLock, TABLE, Whim, World};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+const LIMIT: ReadLimit = ReadLimit { rows_max: 7, bytes_max: 1 << 20 };
+
+async fn world(lists: usize, instances: usize) -> World {
+    let world = World::new(instances).await.unwrap();
+    for list in 0..lists {
+        for follower in 0..=list {
+            let (followed, follower) = (format!("u{list:02}"), format!("f{follower:02}"));
+            world.put_quietly(&followed, &follower, 1).await.unwrap();
+        }
+    }
+    world.set_up().await.unwrap();
+    world
+}
+
+fn copier(world: &World, lock: Whim, pace: Arc<dyn Pace>) -> Arc<Copier> {
+    Arc::new(Copier {
+        source: Arc::clone(&world.source),
+        targets: world.targets.clone(),
+        lock: Arc::new(FickleLock::new(lock)) as Arc<dyn KeyLock>,
+        layout: Arc::clone(&world.layout),
+        owner: Owner::new(),
+        lease: Duration::from_secs(10),
+        sample: None,
+        pace,
+        counters: Arc::new(Counters::default()),
+    })
+}
+
+fn unpaced() -> Arc<dyn Pace> {
+    Arc::new(Unpaced::new(LIMIT))
+}
+
+/// Stops the copy after so many batches.
+#[derive(Debug)]
+struct StopAfter(AtomicUsize);
+
+#[async_trait]
+impl Pace for StopAfter {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        LIMIT
+    }
+}
+
+/// Takes an instance back to how it was two batches ago, once, after so many batches.
+#[derive(Debug)]
+struct LoseTail {
+    instance: MemoryDatabase,
+    seen: AtomicUsize,
+    at: usize,
+    before: Mutex<Option<MemorySnapshot>>,
+}
+
+#[async_trait]
+impl Pace for LoseTail {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        let seen = self.seen.fetch_add(1, Ordering::SeqCst);
+        if seen + 2 == self.at {
+            *self.before.lock().await = Some(self.instance.snapshot().await);
+        }
+        if seen == self.at {
+            let before = self.before.lock().await.take();
+            self.instance.restore(before.unwrap()).await;
+        }
+        true
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        LIMIT
+    }
+}
+
+async fn is_done(world: &World) -> bool {
+    survey_ranges(&world.targets, TABLE).await.unwrap().iter().all(|range| range.done)
+}
+
+#[tokio::test]
+async fn everything_is_copied_to_every_instance_whatever_the_lock_does() {
+    for whim in [Whim::Sound, Whim::Refuse, Whim::Noise, Whim::Forget, Whim::Fail] {
+        let world = world(12, 3).await;
+        let copier = copier(&world, whim, unpaced());
+        assert_eq!(
+            copy_range(&copier, None, &Shutdown::new()).await.unwrap(),
+            Copied::Done,
+            "{whim:?}"
+        );
+        assert_eq!(world.differences().await.unwrap(), Vec::<String>::new(), "{whim:?}");
+        assert!(is_done(&world).await);
+        assert_eq!(copier.lock.count().await.unwrap_or(0), 0, "{whim:?}: every lock is given back");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_table_is_done_at_once() {
+    let world = world(0, 2).await;
+    assert_eq!(
+        copy_range(&copier(&world, Whim::Sound, unpaced()), None, &Shutdown::new()).await.unwrap(),
+        Copied::Done
+    );
+    assert!(is_done(&world).await);
+}
+
+#[tokio::test]
+async fn a_stopped_copy_goes_on_where_it_was() {
+    let world = world(12, 2).await;
+    let stop = Arc::new(StopAfter(AtomicUsize::new(4)));
+    let first = copier(&world, Whim::Sound, stop);
+    assert_eq!(copy_range(&first, None, &Shutdown::new()).await.unwrap(), Copied::Stopped);
+    let seen = first.counters.read.load(Ordering::SeqCst);
+    assert!(seen > 0 && seen < 78, "{seen}");
+    let second = copier(&world, Whim::Sound, unpaced());
+    assert_eq!(copy_range(&second, None, &Shutdown::new()).await.unwrap(), Copied::Done);
+    assert_eq!(second.counters.read.load(Ordering::SeqCst), 78 - seen, "nothing is read twice");
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_instance_that_loses_its_tail_is_copied_again_from_there() {
+    for at in 2..10 {
+        let world = world(12, 2).await;
+        let pace = LoseTail {
+            instance: world.instances[1].clone(),
+            seen: AtomicUsize::new(0),
+            at,
+            before: Mutex::new(None),
+        };
+        let copier = copier(&world, Whim::Sound, Arc::new(pace));
+        assert_eq!(copy_range(&copier, None, &Shutdown::new()).await.unwrap(), Copied::Done);
+        assert_eq!(world.differences().await.unwrap(), Vec::<String>::new(), "lost at {at}");
+        assert!(is_done(&world).await, "lost at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_range_was_claimed_leaves_it_alone() {
+    let world = world(12, 2).await;
+    let stop = Arc::new(StopAfter(AtomicUsize::new(2)));
+    let old = copier(&world, Whim::Sound, stop);
+    assert_eq!(copy_range(&old, None, &Shutdown::new()).await.unwrap(), Copied::Stopped);
+    // The next claim is made while the old worker is under way: at its second batch.
+    let targets = world.targets.clone();
+    let thief = Arc::new(Thief { targets, seen: AtomicUsize::new(0) });
+    let old = copier(&world, Whim::Sound, thief);
+    assert_eq!(copy_range(&old, None, &Shutdown::new()).await.unwrap(), Copied::Fenced);
+    assert!(!is_done(&world).await);
+}
+
+/// Claims the range for somebody else at the second batch.
+#[derive(Debug)]
+struct Thief {
+    targets: Vec<Arc<dyn migration::store::Target>>,
+    seen: AtomicUsize,
+}
+
+#[async_trait]
+impl Pace for Thief {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        if self.seen.fetch_add(1, Ordering::SeqCst) == 1 {
+            claim_range(&self.targets, TABLE, None, Owner::new()).await.unwrap();
+        }
+        true
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        LIMIT
+    }
+}
+
+#[tokio::test]
+async fn ranges_are_split_alike_on_every_instance_also_after_a_crash_in_between() {
+    let world = world(12, 3).await;
+    let checkpoint = MemoryCheckpoint::new("test");
+    let (source, layout) = (world.source.as_ref(), &world.layout);
+    let ranges = split_table(source, &world.targets, &checkpoint, layout, 4).await.unwrap();
+    assert!(ranges.len() >= 3 && ranges.iter().all(|range| range.split_everywhere));
+    // Another instance joins the state of a crash: it has no split at all.
+    let bare = World::new(3).await.unwrap();
+    bare.set_up().await.unwrap();
+    let mixed = vec![
+        Arc::clone(&world.targets[0]),
+        Arc::clone(&bare.targets[1]),
+        Arc::clone(&world.targets[2]),
+    ];
+    let again = split_table(source, &mixed, &checkpoint, layout, 9).await.unwrap();
+    assert_eq!(again, ranges, "the first answer stands");
+    for range in ranges {
+        let copier = copier(&world, Whim::Sound, unpaced());
+        copy_range(&copier, range.after.as_ref(), &Shutdown::new()).await.unwrap();
+    }
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_sample_copies_whole_entities_and_leaves_no_progress() {
+    let world = world(40, 2).await;
+    let mut copier = copier(&world, Whim::Sound, unpaced());
+    let sample = Sample::new(3, 0.3).unwrap();
+    Arc::get_mut(&mut copier).unwrap().sample = Some(sample);
+    assert_eq!(copy_range(&copier, None, &Shutdown::new()).await.unwrap(), Copied::Sampled);
+    let ranges = survey_ranges(&world.targets, TABLE).await.unwrap();
+    assert!(ranges.iter().all(|range| !range.done && range.progress == Progress::Start));
+    let table = &world.layout.targets()[0];
+    let all = ReadLimit { rows_max: usize::MAX, bytes_max: usize::MAX };
+    let expected: usize = (0..40_usize)
+        .filter(|list| {
+            let key = migration::testing::key(&format!("u{list:02}"), "x").unwrap();
+            sample.contains(&world.layout.entity(&key).unwrap())
+        })
+        .map(|list| list + 1)
+        .sum();
+    let mut copied = 0;
+    for target in &world.targets {
+        copied += target.scan(table.schema(), None, None, all).await.unwrap().len();
+    }
+    assert_eq!(copied, expected);
+    assert!(expected > 0 && expected < 820);
+}
