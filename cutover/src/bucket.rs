@@ -6,10 +6,6 @@
 
 use std::hash::Hasher;
 
-/// The name of this way of bucketing: kept with the state, and never changed under way, because
-/// another one would move every user.
-pub const BUCKETING: &str = "flagd-v2";
-
 /// Number of buckets: a share grows in steps of 0.01 %.
 pub const BUCKETS: u32 = 10_000;
 

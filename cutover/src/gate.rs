@@ -15,9 +15,12 @@ use crate::ladder::Ladder;
 use crate::reader::Counts;
 use crate::stage::{Record, Stage};
 use migration::clock::Timestamp;
-use migration::error::Result;
+use migration::error::Result as MigrationResult;
 use migration::plan::{GatePlan, Plan};
 use std::time::Duration;
+
+/// Something that was looked for: found, not there, or why it could not be read.
+pub type Seen<T> = Result<T, String>;
 
 /// What is known when a gate is evaluated.
 #[derive(Debug, Clone)]
@@ -28,16 +31,16 @@ pub struct Evidence {
     pub plan: String,
     /// The stage entry.
     pub record: Record,
-    /// Whether the rollback file exists; `None` if nobody can say.
-    pub rollback_file: Option<bool>,
+    /// Whether the rollback file exists.
+    pub rollback_file: Seen<bool>,
     /// The last verdict.
-    pub verdict: Option<VerdictSeen>,
+    pub verdict: Seen<Option<VerdictSeen>>,
     /// The live path's lag.
-    pub lag: Option<LagSeen>,
-    /// Dead letters that are open; `None` if nobody can say.
-    pub dead_letters: Option<u64>,
+    pub lag: Seen<Option<LagSeen>>,
+    /// Dead letters that are open.
+    pub dead_letters: Seen<u64>,
     /// Mirrored reads since the stage began.
-    pub mirrored: Counts,
+    pub mirrored: Seen<Counts>,
 }
 
 /// What a gate looks at in a verdict.
@@ -111,7 +114,7 @@ impl Gate {
     ///
     /// # Errors
     /// `Refused` if the plan has no such stage any more.
-    pub fn evaluate(plan: &Plan, evidence: &Evidence) -> Result<Self> {
+    pub fn evaluate(plan: &Plan, evidence: &Evidence) -> MigrationResult<Self> {
         let from = evidence.record.stage;
         let to = Ladder::new(plan).above(from)?;
         let findings = match to {
@@ -164,6 +167,10 @@ fn met(condition: &'static str, reason: impl Into<String>) -> Finding {
 
 fn unknown(condition: &'static str, reason: impl Into<String>) -> Finding {
     Finding { condition, outcome: Outcome::Unknown, reason: reason.into() }
+}
+
+fn unreadable(condition: &'static str, why: &str) -> Finding {
+    unknown(condition, format!("cannot be read: {why}"))
 }
 
 fn not_met(condition: &'static str, reason: impl Into<String>) -> Finding {

@@ -7,6 +7,7 @@
 
 mod bucket;
 mod decide;
+mod evidence;
 mod gate;
 mod ladder;
 mod machine;
@@ -15,13 +16,15 @@ mod stage;
 mod switch;
 mod whitelist;
 
-pub use bucket::{BUCKETING, BUCKETS, bucket, hash};
+pub use bucket::{BUCKETS, bucket, hash};
 pub use decide::{Decision, Reason, State, Store, decide};
-pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, VerdictSeen};
+pub use evidence::mirrored;
+pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, Seen, VerdictSeen};
 pub use ladder::Ladder;
 pub use machine::{Current, HISTORY, Machine};
 pub use reader::{
-    Counts, MIRROR_PREFIX, MirrorOutcome, Reader, StageView, WATCH_LAPSE, latency_bound, mirror_key,
+    Counts, MIRROR_PREFIX, MirrorOutcome, Reader, StageView, WATCH_LAPSE, latency_bound,
+    mirror_key, mirror_prefix,
 };
 pub use stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 pub use switch::{RollbackFile, Thrown};

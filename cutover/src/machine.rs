@@ -58,7 +58,7 @@ impl Machine {
             Some(entry) => Record::decode(&entry.value)?,
             None => Record::initial(&self.plan, Timestamp::now()),
         };
-        record.check_flag(&self.plan)?;
+        record.check_plan(&self.plan)?;
         Ok(Current { record, revision: entry.map(|entry| entry.revision) })
     }
 

@@ -5,7 +5,8 @@
 //! allocates nothing, and it may be called from any thread and from async code. Two threads of the
 //! reader's own keep the word and the deadline:
 //!
-//! - the *refresher* reads the checkpoint store five times a second, and writes what was reported;
+//! - the *refresher* reads the checkpoint store five times a second, and beside that writes what was
+//!   reported;
 //! - the *watcher* looks at the rollback file ten times a second and never touches the store, so
 //!   that no store, however stuck, can hold the big red switch up.
 //!
@@ -16,10 +17,11 @@
 
 mod hot;
 mod refresh;
+mod source;
 mod tally;
 mod watch;
 
-pub use tally::{Counts, MIRROR_PREFIX, MirrorOutcome, latency_bound, mirror_key};
+pub use tally::{Counts, MIRROR_PREFIX, MirrorOutcome, latency_bound, mirror_key, mirror_prefix};
 pub use watch::WATCH_LAPSE;
 
 use crate::decide::Decision;
@@ -30,12 +32,13 @@ use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::Plan;
 use refresh::Refresher;
+use source::Source;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tally::Tally;
+use tokio_util::sync::CancellationToken;
 use watch::Watcher;
 
 /// The stage as this reader sees it, for logs.
@@ -67,7 +70,7 @@ impl StageView {
 
 /// Decides for each read which store answers it.
 ///
-/// Call order: `open` → any `decide`, `report`, `stage` from any thread → `shutdown`. Dropping it
+/// Call order: `connect` or `open` → any `decide`, `report`, `stage` from any thread → `shutdown`. Dropping it
 /// stops its threads too, without waiting for what was reported last to be written.
 pub struct Reader {
     shared: Arc<Shared>,
@@ -80,7 +83,7 @@ struct Shared {
     flag: Box<[u8]>,
     hot: Hot,
     tally: Tally,
-    stopping: AtomicBool,
+    stopping: CancellationToken,
 }
 
 impl Reader {
@@ -93,19 +96,28 @@ impl Reader {
     /// `Refused` if the directory of the rollback file is not there: the big red switch would have
     /// no effect on this reader. `Failed` if a thread cannot be started.
     pub fn open(plan: &Plan, checkpoint: Arc<dyn CheckpointStore>) -> Result<Self> {
-        Self::start(plan, checkpoint, Timing::default())
+        Self::start(plan, Source::Given(checkpoint), Timing::of(plan))
     }
 
-    fn start(plan: &Plan, checkpoint: Arc<dyn CheckpointStore>, timing: Timing) -> Result<Self> {
+    /// As [`Reader::open`], with the plan's checkpoint store, which need not be there yet: it is
+    /// opened in the background, and again whenever it was lost. What a service should use.
+    ///
+    /// # Errors
+    /// Those of [`Reader::open`].
+    pub fn connect(plan: &Plan) -> Result<Self> {
+        Self::start(plan, Source::of(plan), Timing::of(plan))
+    }
+
+    fn start(plan: &Plan, source: Source, timing: Timing) -> Result<Self> {
         let watcher = Watcher::new(&plan.cutover, timing)?;
         let shared = Arc::new(Shared {
             flag: plan.cutover.flag.as_bytes().into(),
             hot: Hot::default(),
             tally: Tally::new(),
-            stopping: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
         });
         watcher.look(&shared.hot);
-        let refresher = Refresher::new(checkpoint, plan, timing);
+        let refresher = Refresher::new(source, plan, timing);
         let reader = Self { shared: shared.clone(), threads: Mutex::default() };
         let watched = shared.clone();
         reader.spawn("cutover-watch", move || watcher.run(&watched))?;
@@ -169,7 +181,7 @@ impl Reader {
     }
 
     fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.stopping.cancel();
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.iter() {
             thread.thread().unpark();
@@ -195,16 +207,20 @@ impl fmt::Debug for Reader {
 struct Timing {
     /// Between two reads of the checkpoint store.
     refresh: Duration,
-    /// Bound of one read or write of it.
+    /// Between two writes of what was reported.
+    flush: Duration,
+    /// Bound of one read or write of the store.
     call_max: Duration,
     /// Between two looks at the rollback file.
     watch: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
+impl Timing {
+    fn of(plan: &Plan) -> Self {
         Self {
-            refresh: Duration::from_millis(200),
+            // A few reads in a row may fail before the snapshot is stale.
+            refresh: Duration::from_millis(200).min(plan.cutover.staleness_max / 4),
+            flush: Duration::from_millis(500),
             call_max: Duration::from_secs(1),
             watch: Duration::from_millis(100),
         }

@@ -1,10 +1,10 @@
 //! Stages, and the one durable entry that says which of them holds.
 
-use crate::bucket::{BUCKETING, BUCKETS};
+use crate::bucket::BUCKETS;
 use crate::decide::State;
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
-use migration::plan::{Plan, StagePlan};
+use migration::plan::{Bucketing, Plan, StagePlan};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -92,7 +92,7 @@ pub struct Record {
     /// The flag in every hash.
     pub flag: String,
     /// The way of bucketing.
-    pub bucketing: String,
+    pub bucketing: Bucketing,
     /// Grows by one with every change of the stage.
     pub generation: u32,
     /// The stage.
@@ -179,7 +179,7 @@ impl Record {
             series: migration::position::Owner::new().0.to_string(),
             plan: plan.digest.clone(),
             flag: plan.cutover.flag.clone(),
-            bucketing: BUCKETING.to_owned(),
+            bucketing: plan.cutover.bucketing,
             generation: 0,
             stage: Stage::Off,
             since: now,
@@ -224,23 +224,20 @@ impl Record {
     /// Reads the entry.
     ///
     /// # Errors
-    /// `Unreadable` if it is none, was written by a later version, or buckets in another way.
+    /// `Unreadable` if it is none, or was written by a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let unreadable = || Error::new(ErrorKind::Unreadable, "read stage").with("key", STAGE_KEY);
         let record: Self = serde_json::from_slice(bytes).map_err(|error| {
-            unreadable().because(error).hint("reads stay where they are only until they are stale; `cutover rollback` works without the checkpoint store")
+            unreadable().because(error).hint(
+                "readers answer from the source as soon as their snapshot is stale; \
+                 `cutover rollback` makes sure at once",
+            )
         })?;
         if record.format > FORMAT {
             return Err(unreadable()
                 .with("format", record.format)
                 .with("newest known", FORMAT)
                 .hint("use the newer version of cutover that wrote it"));
-        }
-        if record.bucketing != BUCKETING {
-            return Err(unreadable()
-                .with("bucketing", &record.bucketing)
-                .with("known", BUCKETING)
-                .hint("another way of bucketing would move every user; use the version of cutover that began this migration"));
         }
         Ok(record)
     }
@@ -254,18 +251,21 @@ impl Record {
             .map_err(|error| Error::new(ErrorKind::Failed, "encode stage").because(error))
     }
 
-    /// Whether it belongs to the plan: the same flag, so that no key changes its bucket.
+    /// That it belongs to the plan: the same flag and bucketing, so that no user changes its bucket.
     ///
     /// # Errors
     /// `Refused` if it does not.
-    pub fn check_flag(&self, plan: &Plan) -> Result<()> {
-        if self.flag == plan.cutover.flag {
+    pub fn check_plan(&self, plan: &Plan) -> Result<()> {
+        let cutover = &plan.cutover;
+        if self.flag == cutover.flag && self.bucketing == cutover.bucketing {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Refused, "read stage")
-            .with("flag", &self.flag)
-            .with("flag in plan", &plan.cutover.flag)
-            .hint("another flag would move every user: put the first one back into the plan"))
+            .with("flag", format!("{} ({:?})", self.flag, self.bucketing))
+            .with("in plan", format!("{} ({:?})", cutover.flag, cutover.bucketing))
+            .hint(
+                "another flag or bucketing would move every user: put the first back into the plan",
+            ))
     }
 
     /// What it means for a read.

@@ -1,6 +1,6 @@
 //! The live path keeps up.
 
-use super::{Evidence, Finding, met, not_met, said, unknown};
+use super::{Evidence, Finding, met, not_met, said, unknown, unreadable};
 use migration::plan::GatePlan;
 use std::time::Duration;
 
@@ -11,8 +11,12 @@ const NAME: &str = "lag";
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
-    let Some(seen) = evidence.lag else {
-        return unknown(NAME, "dual-write has not reported; is `dual-write run` running?");
+    let seen = match &evidence.lag {
+        Ok(Some(seen)) => seen,
+        Ok(None) => {
+            return unknown(NAME, "dual-write has not reported; is `dual-write run` running?");
+        }
+        Err(why) => return unreadable(NAME, why),
     };
     let age = evidence.now.since(seen.at);
     if age > AGE_MAX {

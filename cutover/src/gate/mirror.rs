@@ -1,6 +1,6 @@
 //! Enough reads were mirrored since the stage began, and they agree.
 
-use super::{Evidence, Finding, met, not_met, unknown};
+use super::{Evidence, Finding, met, not_met, unknown, unreadable};
 use migration::plan::GatePlan;
 
 const NAME: &str = "mirrored reads";
@@ -10,7 +10,10 @@ const NAME: &str = "mirrored reads";
 const FAILED_RATE_MAX: f64 = 0.01;
 
 pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
-    let counts = &evidence.mirrored;
+    let counts = match &evidence.mirrored {
+        Ok(counts) => counts,
+        Err(why) => return unreadable(NAME, why),
+    };
     let (compared, least) = (counts.compared(), gate.mirrored_min);
     let found = format!(
         "{compared} compared (at least {least}): {} differ, {} explained by lag, {} failed",

@@ -50,11 +50,11 @@ fn good() -> Evidence {
         now: NOW,
         plan: "p".to_owned(),
         record: at(Stage::At(StagePlan::Mirror)),
-        rollback_file: Some(false),
-        verdict: Some(verdict),
-        lag: Some(LagSeen { at: ago(1), lag: Some(Duration::from_millis(20)) }),
-        dead_letters: Some(0),
-        mirrored: Counts { same: 5_000, ..Counts::default() },
+        rollback_file: Ok(false),
+        verdict: Ok(Some(verdict)),
+        lag: Ok(Some(LagSeen { at: ago(1), lag: Some(Duration::from_millis(20)) })),
+        dead_letters: Ok(0),
+        mirrored: Ok(Counts { same: 5_000, ..Counts::default() }),
     }
 }
 
@@ -69,7 +69,8 @@ fn after(condition: &str, change: impl FnOnce(&mut Evidence)) -> Finding {
 }
 
 fn verdict(change: impl FnOnce(&mut VerdictSeen)) -> Outcome {
-    after("verdict", |evidence| change(evidence.verdict.as_mut().unwrap())).outcome
+    after("verdict", |evidence| change(evidence.verdict.as_mut().unwrap().as_mut().unwrap()))
+        .outcome
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn good_evidence_meets_every_condition() {
 
 #[test]
 fn a_verdict_that_is_missing_old_or_about_something_else_is_unknown() {
-    assert_eq!(after("verdict", |e| e.verdict = None).outcome, Outcome::Unknown);
+    assert_eq!(after("verdict", |e| e.verdict = Ok(None)).outcome, Outcome::Unknown);
     assert_eq!(verdict(|v| v.at = ago(3_601)), Outcome::Unknown);
     assert_eq!(verdict(|v| v.at = ago(3_600)), Outcome::Met);
     assert_eq!(verdict(|v| v.plan = "another".to_owned()), Outcome::Unknown);
@@ -98,26 +99,41 @@ fn a_verdict_that_fails_is_evidence_against_however_old() {
 
 #[test]
 fn lag_above_the_bound_is_evidence_against_and_silence_is_unknown() {
-    let lag = |at, lag| after("lag", |e| e.lag = Some(LagSeen { at, lag })).outcome;
+    let lag = |at, lag| after("lag", |e| e.lag = Ok(Some(LagSeen { at, lag }))).outcome;
     assert_eq!(lag(ago(1), Some(Duration::from_secs(2))), Outcome::Met);
     assert_eq!(lag(ago(1), Some(Duration::from_millis(2_001))), Outcome::NotMet);
     assert_eq!(lag(ago(1), None), Outcome::Unknown);
     // A live path that died with no lag must not open a gate.
     assert_eq!(lag(ago(11), Some(Duration::ZERO)), Outcome::Unknown);
-    assert_eq!(after("lag", |e| e.lag = None).outcome, Outcome::Unknown);
+    assert_eq!(after("lag", |e| e.lag = Ok(None)).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_says_why() {
+    let why = || "disk I/O error".to_owned();
+    let findings = [
+        after("verdict", |e| e.verdict = Err(why())),
+        after("lag", |e| e.lag = Err(why())),
+        after("dead letters", |e| e.dead_letters = Err(why())),
+        after("mirrored reads", |e| e.mirrored = Err(why())),
+        after("rollback", |e| e.rollback_file = Err(why())),
+    ];
+    for finding in findings {
+        assert_eq!(finding.outcome, Outcome::Unknown, "{finding:?}");
+        assert!(finding.reason.contains("disk I/O error"), "{finding:?}");
+    }
 }
 
 #[test]
 fn an_open_dead_letter_holds() {
-    assert_eq!(after("dead letters", |e| e.dead_letters = Some(1)).outcome, Outcome::NotMet);
-    assert_eq!(after("dead letters", |e| e.dead_letters = None).outcome, Outcome::Unknown);
+    assert_eq!(after("dead letters", |e| e.dead_letters = Ok(1)).outcome, Outcome::NotMet);
 }
 
 #[test]
 fn too_few_mirrored_reads_are_unknown_and_too_many_differences_are_evidence_against() {
     let mirror = |same, different, lag, failed| {
         let counts = Counts { same, different, lag, failed, latency: Vec::new() };
-        after("mirrored reads", |e| e.mirrored = counts).outcome
+        after("mirrored reads", |e| e.mirrored = Ok(counts)).outcome
     };
     assert_eq!(mirror(999, 0, 0, 0), Outcome::Unknown);
     assert_eq!(mirror(990, 0, 10, 0), Outcome::Met);
@@ -139,8 +155,7 @@ fn a_stage_that_has_just_begun_is_too_young() {
 fn a_latched_rollback_holds_by_the_stage_and_by_the_file() {
     let latch = |e: &mut Evidence| e.record.rolled_back = Some(signed());
     assert_eq!(after("rollback", latch).outcome, Outcome::NotMet);
-    assert_eq!(after("rollback", |e| e.rollback_file = Some(true)).outcome, Outcome::NotMet);
-    assert_eq!(after("rollback", |e| e.rollback_file = None).outcome, Outcome::Unknown);
+    assert_eq!(after("rollback", |e| e.rollback_file = Ok(true)).outcome, Outcome::NotMet);
 }
 
 #[test]
@@ -155,7 +170,7 @@ fn at_off_there_is_nothing_to_mirror_and_nothing_to_soak() {
     let mut evidence = good();
     evidence.record = at(Stage::Off);
     evidence.record.since = NOW;
-    evidence.mirrored = Counts::default();
+    evidence.mirrored = Ok(Counts::default());
     let findings = findings(&plan(), &evidence);
     assert!(findings.iter().all(|finding| finding.outcome == Outcome::Met), "{findings:?}");
 }

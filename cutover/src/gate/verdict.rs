@@ -1,13 +1,15 @@
 //! The last verdict passes, is recent, and is about this plan and all of its records.
 
-use super::{Evidence, Finding, met, not_met, said, unknown};
+use super::{Evidence, Finding, met, not_met, said, unknown, unreadable};
 use migration::plan::GatePlan;
 
 const NAME: &str = "verdict";
 
 pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
-    let Some(verdict) = &evidence.verdict else {
-        return unknown(NAME, "none yet; run `verify run`");
+    let verdict = match &evidence.verdict {
+        Ok(Some(verdict)) => verdict,
+        Ok(None) => return unknown(NAME, "none yet; run `verify run`"),
+        Err(why) => return unreadable(NAME, why),
     };
     let found = format!("{} differing of {} compared", verdict.differing, verdict.compared);
     if verdict.plan != evidence.plan {

@@ -113,7 +113,13 @@ pub fn latency_bound(bucket: usize) -> Duration {
 /// only its own.
 #[must_use]
 pub fn mirror_key(generation: u32, reader: &str) -> String {
-    format!("{MIRROR_PREFIX}{generation:010}/{reader}")
+    mirror_prefix(generation) + reader
+}
+
+/// What the keys of one generation's counts begin with.
+#[must_use]
+pub fn mirror_prefix(generation: u32) -> String {
+    format!("{MIRROR_PREFIX}{generation:010}/")
 }
 
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use migration::error::{Error, ErrorKind, Result};
 use migration::plan::CutoverPlan;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,7 +54,7 @@ impl Watcher {
     }
 
     pub(super) fn run(&self, shared: &Shared) {
-        while !shared.stopping.load(Ordering::Acquire) {
+        while !shared.stopping.is_cancelled() {
             self.look(&shared.hot);
             std::thread::park_timeout(self.interval);
         }

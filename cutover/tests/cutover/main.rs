@@ -1,0 +1,7 @@
+//! The parts of cutover together: reader, stage machine, rollback file, on real files.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod fixture;
+mod machine;
+mod reader;
+mod tricky_store;
