@@ -5,7 +5,7 @@
 //! of composite keys (a zero byte becomes `00 ff`, the end is `00`).
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::{ColumnType, Value, int_bytes, tag};
+use crate::value::{ColumnType, Value, int_bytes, negative, tag};
 use std::fmt;
 
 /// A key of one or more columns, in order-preserving bytes.
@@ -231,7 +231,8 @@ fn pop(bytes: &[u8]) -> Option<(KeyColumn, &[u8])> {
         tag::FALSE => (KeyColumn::Bool(false), rest),
         tag::TRUE => (KeyColumn::Bool(true), rest),
         tag::INT_NEGATIVE => {
-            eight().map(|(raw, after)| (KeyColumn::Int(raw.cast_signed().into()), after))?
+            let (raw, after) = rest.split_first_chunk::<8>()?;
+            (KeyColumn::Int(negative(*raw)?), after)
         }
         tag::INT => eight().map(|(raw, after)| (KeyColumn::Int(raw.into()), after))?,
         tag::TEXT => {

@@ -132,6 +132,22 @@ pub(crate) fn int_bytes(value: i128) -> Option<(u8, [u8; 8])> {
     }
 }
 
+/// The integer behind [`tag::INT_NEGATIVE`]; `None` if it is one that [`int_bytes`] puts elsewhere.
+pub(crate) fn negative(bytes: [u8; 8]) -> Option<i128> {
+    let value = i64::from_be_bytes(bytes);
+    (value < 0).then_some(value.into())
+}
+
+/// Every NaN is one NaN, and the two zeros are one zero.
+fn the_one_f32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value + 0.0 }
+}
+
+/// As [`the_one_f32`].
+fn the_one_f64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
 impl<'a> Value<'a> {
     /// Appends the canonical encoding.
     ///
@@ -148,16 +164,13 @@ impl<'a> Value<'a> {
                 out.push(tag);
                 out.extend_from_slice(&bytes);
             }
-            // Every NaN is one NaN, and the two zeros are one zero.
             Self::Float32(value) => {
-                let value = if value.is_nan() { f32::NAN } else { value + 0.0 };
                 out.push(tag::FLOAT32);
-                out.extend_from_slice(&value.to_be_bytes());
+                out.extend_from_slice(&the_one_f32(value).to_be_bytes());
             }
             Self::Float64(value) => {
-                let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
                 out.push(tag::FLOAT64);
-                out.extend_from_slice(&value.to_be_bytes());
+                out.extend_from_slice(&the_one_f64(value).to_be_bytes());
             }
             Self::Decimal(text) => sized(tag::DECIMAL, text.as_bytes(), out)?,
             Self::Text(text) => sized(tag::TEXT, text.as_bytes(), out)?,
@@ -194,10 +207,16 @@ impl<'a> Value<'a> {
             tag::NULL if body.is_empty() => Self::Null,
             tag::FALSE if body.is_empty() => Self::Bool(false),
             tag::TRUE if body.is_empty() => Self::Bool(true),
-            tag::INT_NEGATIVE => Self::Int(i64::from_be_bytes(array8()?).into()),
+            tag::INT_NEGATIVE => Self::Int(negative(array8()?)?),
             tag::INT => Self::Int(u64::from_be_bytes(array8()?).into()),
-            tag::FLOAT32 => Self::Float32(f32::from_be_bytes(body.try_into().ok()?)),
-            tag::FLOAT64 => Self::Float64(f64::from_be_bytes(array8()?)),
+            tag::FLOAT32 => {
+                let value = f32::from_be_bytes(body.try_into().ok()?);
+                (value.to_bits() == the_one_f32(value).to_bits()).then_some(Self::Float32(value))?
+            }
+            tag::FLOAT64 => {
+                let value = f64::from_be_bytes(array8()?);
+                (value.to_bits() == the_one_f64(value).to_bits()).then_some(Self::Float64(value))?
+            }
             tag::DECIMAL => Self::Decimal(text(body)?),
             tag::TEXT => Self::Text(text(body)?),
             tag::JSON => Self::Json(text(body)?),

@@ -568,5 +568,5 @@ fn the_schema_for_editors_describes_every_key() {
         }
     }
     assert_eq!(undescribed, Vec::<String>::new());
-    assert_eq!(schema["$defs"]["RawBackfill"]["properties"]["workers"]["default"], 2);
+    assert_eq!(schema["$defs"]["Backfill"]["properties"]["workers"]["default"], 2);
 }

@@ -1,6 +1,7 @@
 //! The flags that every binary has.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Plan;
 use clap::ValueEnum;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -53,6 +54,18 @@ pub struct SharedArgs {
     /// Most time the command may take, such as `30s` or `5m`; it is drained then and ends with 6.
     #[arg(long, global = true, env = "MIDFLIGHT_TIMEOUT", value_name = "DURATION", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+}
+
+impl SharedArgs {
+    /// Reads the plan that `--config` names, with every `--set` laid over it.
+    ///
+    /// # Errors
+    /// `Plan`, as [`Plan::load_with`].
+    pub fn load_plan(&self) -> Result<Plan> {
+        let overrides: Vec<String> =
+            self.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        Plan::load_with(&self.config, &overrides)
+    }
 }
 
 /// Flags of the commands that keep running.

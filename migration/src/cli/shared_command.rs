@@ -17,6 +17,8 @@ pub enum SharedCommand {
     },
     /// Prints the manual page.
     Man,
+    /// Prints the JSON Schema of a plan, for editors.
+    ConfigSchema,
     /// Prints the version, and the versions of what this binary reads and writes.
     Version,
 }
@@ -39,6 +41,9 @@ pub(super) fn run(
                 Error::new(ErrorKind::Failed, "render manual page").because(error)
             })?;
             write(&page)?;
+        }
+        SharedCommand::ConfigSchema => {
+            write(format!("{}\n", crate::plan::json_schema()).as_bytes())?;
         }
         SharedCommand::Version => print(args, &Version::of(&program))?,
     }

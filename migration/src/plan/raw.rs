@@ -63,6 +63,7 @@ pub(super) struct RawPlan {
 /// A kind of database.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Engine")]
 pub(super) enum RawEngine {
     /// A SQLite file, named by `path`.
     Sqlite,
@@ -71,6 +72,7 @@ pub(super) enum RawEngine {
 /// The source.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Source")]
 pub(super) struct RawSource {
     /// The kind of database.
     pub(super) engine: RawEngine,
@@ -85,6 +87,7 @@ pub(super) struct RawSource {
 /// The queue.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Queue")]
 pub(super) struct RawQueue {
     /// The kind of queue.
     pub(super) kind: RawQueueKind,
@@ -95,6 +98,7 @@ pub(super) struct RawQueue {
 /// A kind of queue.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "QueueKind")]
 pub(super) enum RawQueueKind {
     /// A table in the source, written in the same transaction as the data.
     Outbox,
@@ -103,6 +107,7 @@ pub(super) enum RawQueueKind {
 /// One instance of the target.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Target")]
 pub(super) struct RawTarget {
     /// Its name, for people: 1 to 64 of `a-z A-Z 0-9 . _ -`.
     #[schemars(regex(pattern = r"^[a-zA-Z0-9._-]{1,64}$"))]
@@ -116,6 +121,7 @@ pub(super) struct RawTarget {
 /// The key lock.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Lock")]
 pub(super) struct RawLock {
     /// The kind of store.
     pub(super) engine: RawEngine,
@@ -135,6 +141,7 @@ pub(super) struct RawLock {
 /// The checkpoint store.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Checkpoint")]
 pub(super) struct RawCheckpoint {
     /// The kind of database.
     pub(super) engine: RawEngine,
@@ -145,6 +152,7 @@ pub(super) struct RawCheckpoint {
 /// One source table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Table")]
 pub(super) struct RawTable {
     /// Its name in the source.
     pub(super) name: String,
@@ -164,6 +172,7 @@ pub(super) struct RawTable {
 /// One target table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Into")]
 pub(super) struct RawInto {
     /// Its name in the target.
     pub(super) name: String,
@@ -178,6 +187,7 @@ pub(super) struct RawInto {
 /// The shard key of a target table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Shard")]
 pub(super) struct RawShard {
     /// A column of the target table's key.
     pub(super) by: String,
@@ -188,6 +198,7 @@ pub(super) struct RawShard {
 /// Settings of `dual-write`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "DualWrite")]
 pub(super) struct RawDualWrite {
     /// Most messages in one batch.
     #[schemars(range(min = 1, max = 100_000))]
@@ -200,6 +211,7 @@ pub(super) struct RawDualWrite {
 /// Settings of `backfill`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Backfill")]
 pub(super) struct RawBackfill {
     /// Most bytes in one batch, as encoded records.
     #[schemars(range(min = 1024, max = 16_777_216))]
@@ -221,6 +233,7 @@ pub(super) struct RawBackfill {
 /// Settings of `verify`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Verify")]
 pub(super) struct RawVerify {
     /// Most records in one read.
     #[schemars(range(min = 1, max = 100_000))]
@@ -239,6 +252,7 @@ pub(super) struct RawVerify {
 /// Settings of `cutover`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Cutover")]
 pub(super) struct RawCutover {
     /// The flag that reads are decided by. Part of the hash, so it never changes under way.
     pub(super) flag: String,
@@ -265,6 +279,7 @@ pub(super) struct RawCutover {
 /// What the gates ask for.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Gate")]
 pub(super) struct RawGate {
     /// Most lag of the live path, in milliseconds.
     pub(super) lag_max_ms: u64,

@@ -13,6 +13,7 @@ use std::fmt;
 /// Where a target column's value comes from.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Column")]
 pub(crate) struct RawColumn {
     /// The source column.
     pub(crate) from: String,
@@ -77,7 +78,7 @@ impl<'de> Visitor<'de> for ColumnsVisitor {
 
 impl JsonSchema for RawColumns {
     fn schema_name() -> Cow<'static, str> {
-        "RawColumns".into()
+        "Columns".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
