@@ -5,10 +5,15 @@
 //! dead letters and the audit log. The positions that decide what is safe are *not* here: they lie
 //! in the target, with the data.
 
+pub mod audit;
+pub mod desired;
 pub mod document;
 pub mod lease;
 mod memory;
+pub mod plan_record;
+pub mod progress;
 mod sqlite;
+pub mod verdict;
 
 pub use memory::MemoryCheckpoint;
 pub use sqlite::SqliteCheckpoint;

@@ -24,7 +24,7 @@ pub struct SharedArgs {
     pub config: PathBuf,
     /// Overrides one setting of the plan, such as `backfill.workers=4`. May be repeated.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = parse_override)]
-    pub overrides: Vec<(String, String)>,
+    pub overrides: Vec<String>,
     /// How results are printed on stdout.
     #[arg(short, long, global = true, env = "MIDFLIGHT_OUTPUT", value_enum, default_value_t)]
     pub output: Output,
@@ -62,9 +62,7 @@ impl SharedArgs {
     /// # Errors
     /// `Plan`, as [`Plan::load_with`].
     pub fn load_plan(&self) -> Result<Plan> {
-        let overrides: Vec<String> =
-            self.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        Plan::load_with(&self.config, &overrides)
+        Plan::load_with(&self.config, &self.overrides)
     }
 }
 
@@ -178,11 +176,9 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
     Duration::try_from(signed).map_err(|error| wrong().because(error))
 }
 
-fn parse_override(text: &str) -> Result<(String, String), String> {
+fn parse_override(text: &str) -> Result<String, String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        }
+        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
         _ => Err("write KEY=VALUE, such as backfill.workers=4".to_owned()),
     }
 }
@@ -210,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn an_override_keeps_what_follows_the_first_equals_sign() {
-        assert_eq!(parse_override("a.b = x=y").unwrap(), ("a.b".to_owned(), "x=y".to_owned()));
+    fn an_override_has_a_key_and_a_value() {
+        assert_eq!(parse_override("a.b = x=y").unwrap(), "a.b = x=y");
         assert!(parse_override("a.b").is_err() && parse_override("=x").is_err());
     }
 }

@@ -127,7 +127,7 @@ mod tests {
     fn the_shared_flags_fit_together() {
         Args::command().debug_assert();
         let args = Args::parse_from(["t", "run", "-o", "json", "--set", "a=1", "--timeout", "5s"]);
-        assert_eq!(args.shared.overrides, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(args.shared.overrides, ["a=1"]);
     }
 
     #[tokio::test]
