@@ -205,6 +205,8 @@ impl RangeRun<'_> {
             .hint("run `backfill run` again once the source has caught up"));
         }
         let lost = finished.iter().any(|f| matches!(f, Finish::LostTail | Finish::NotAtEnd));
-        Ok((!lost).then_some(Copied::Done))
+        // An instance that was done when it was claimed may have lost that since.
+        let done = !lost && is_done(&self.copier.targets, table, after).await?;
+        Ok(done.then_some(Copied::Done))
     }
 }

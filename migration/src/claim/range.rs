@@ -91,7 +91,8 @@ fn claimed(
     until: Option<Key>,
     found: &[Range],
 ) -> RangeClaim {
-    let open = |range: &&Range| range.state != RangeState::Done;
+    // What somebody else has done since is no part of this claim: its write will be fenced.
+    let open = |range: &&Range| range.state != RangeState::Done || range.epoch != epoch;
     RangeClaim {
         epoch,
         after: after.cloned(),

@@ -140,16 +140,21 @@ pub fn admit_live<O: Eq, P: Ord>(
 pub enum CopyAdmission {
     /// Write it.
     Go,
-    /// The range is finished here: nothing to write on this instance.
+    /// The range was done here when this worker claimed it: nothing to write on this instance.
     Done,
     /// Another worker has claimed the range, or there is no such range: abandon it.
     Fenced,
-    /// The instance is not where this worker left it: start again from the smallest progress.
+    /// The instance is not where this worker left it: claim the range again, and start from the
+    /// smallest progress.
     LostTail,
 }
 
 /// Decides on a batch of the copy. `left`: [`Range::batches`] on this instance as this worker found
 /// it with its claim, or left it with its last batch.
+///
+/// The epoch comes before the state. A worker that is told `Done` takes its batch for written; if
+/// it were told so of what another has done, and the instance lost that, nobody would write the
+/// batch again.
 pub fn admit_copy<O: Eq, K>(
     range: Option<&Range<O, K>>,
     mine: &Generation<O>,
@@ -158,12 +163,12 @@ pub fn admit_copy<O: Eq, K>(
     let Some(range) = range else {
         return CopyAdmission::Fenced;
     };
-    if range.state == RangeState::Done {
-        return CopyAdmission::Done;
-    }
     if range.epoch != *mine {
         let newer = range.epoch.number >= mine.number;
         return if newer { CopyAdmission::Fenced } else { CopyAdmission::LostTail };
+    }
+    if range.state == RangeState::Done {
+        return CopyAdmission::Done;
     }
     if range.batches == left { CopyAdmission::Go } else { CopyAdmission::LostTail }
 }
@@ -177,7 +182,8 @@ pub enum Finish {
     AlreadyDone,
     /// Another worker has it.
     Fenced,
-    /// The instance is not where this worker left it: start again from the smallest progress.
+    /// The instance is not where this worker left it: claim the range again, and start from the
+    /// smallest progress.
     LostTail,
     /// Records of the range are still to be copied here.
     NotAtEnd,
@@ -193,6 +199,15 @@ pub fn finish<O: Eq, K: Eq>(
     left: u64,
     dirty_count: u64,
 ) -> Finish {
+    // Its own mark, found again after an outcome that nobody knew, is one above its claim.
+    let marked_by_me = |range: &&Range<O, K>| {
+        range.state == RangeState::Done
+            && range.epoch.owner == mine.owner
+            && range.epoch.number == mine.number + 1
+    };
+    if range.as_ref().is_some_and(marked_by_me) {
+        return Finish::AlreadyDone;
+    }
     match admit_copy(range, mine, left) {
         CopyAdmission::Done => Finish::AlreadyDone,
         CopyAdmission::Fenced => Finish::Fenced,
@@ -271,6 +286,27 @@ mod tests {
         assert_eq!(admit_copy(Some(&found), &mine, 7), CopyAdmission::LostTail);
         found.progress = Progress::End;
         assert_eq!(finish(Some(&found), &mine, 7, 0), Finish::LostTail);
+    }
+
+    #[test]
+    fn what_another_has_done_is_not_taken_for_written() {
+        let mut found = range(Progress::End);
+        found.state = RangeState::Done;
+        let mine = Generation { number: found.epoch.number - 1, owner: 2 };
+        assert_eq!(admit_copy(Some(&found), &mine, 7), CopyAdmission::Fenced);
+        assert_eq!(admit_copy(Some(&found), &found.epoch, 7), CopyAdmission::Done);
+    }
+
+    #[test]
+    fn a_range_is_marked_once_however_often_it_is_finished() {
+        let mut found = range(Progress::End);
+        let mine = found.epoch;
+        assert_eq!(finish(Some(&found), &mine, 7, 0), Finish::Mark);
+        found.state = RangeState::Done;
+        found.epoch.number += 1;
+        assert_eq!(finish(Some(&found), &mine, 7, 0), Finish::AlreadyDone);
+        found.epoch.owner += 1;
+        assert_eq!(finish(Some(&found), &mine, 7, 0), Finish::Fenced);
     }
 
     #[test]
