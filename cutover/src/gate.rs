@@ -14,6 +14,7 @@ mod verdict;
 use crate::ladder::Ladder;
 use crate::reader::Counts;
 use crate::stage::{Record, Stage};
+use migration::checkpoint::verdict::Verdict;
 use migration::clock::Timestamp;
 use migration::error::Result as MigrationResult;
 use migration::plan::{GatePlan, Plan};
@@ -33,8 +34,8 @@ pub struct Evidence {
     pub record: Record,
     /// Whether the rollback file exists.
     pub rollback_file: Seen<bool>,
-    /// The last verdict.
-    pub verdict: Seen<Option<VerdictSeen>>,
+    /// The verdicts.
+    pub verdicts: Seen<VerdictsSeen>,
     /// The live path's lag.
     pub lag: Seen<Option<LagSeen>>,
     /// Dead letters that are open.
@@ -43,25 +44,14 @@ pub struct Evidence {
     pub mirrored: Seen<Counts>,
 }
 
-/// What a gate looks at in a verdict.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct VerdictSeen {
-    /// The run that gave it.
-    pub run: String,
-    /// When it was given.
-    #[serde(serialize_with = "migration::cli::json::time")]
-    pub at: Timestamp,
-    /// Digest of the plan it was given for.
-    pub plan: String,
-    /// Whether it passes; `None` for inconclusive.
-    pub passed: Option<bool>,
-    /// Whether it speaks for every record of the migration, and not only for those of a sample that
-    /// was copied first.
-    pub whole: bool,
-    /// Records compared.
-    pub compared: u64,
-    /// Stable differences found.
-    pub differing: u64,
+/// What a gate looks at among the verdicts.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct VerdictsSeen {
+    /// The last one of each dimension.
+    pub latest: Vec<Verdict>,
+    /// The last one of the storage dimension that speaks for every record of the migration, and
+    /// not only for those of a sample that was copied first.
+    pub whole: Option<Verdict>,
 }
 
 /// What a gate looks at in the live path's progress.
@@ -73,6 +63,8 @@ pub struct LagSeen {
     /// The lag; `None` if the live path does not know it.
     #[serde(serialize_with = "migration::cli::json::maybe_seconds", rename = "lag_s")]
     pub lag: Option<Duration>,
+    /// Whether the process that wrote it still runs, as far as can be told.
+    pub lives: bool,
 }
 
 /// Whether a condition, or a whole gate, is met.

@@ -18,8 +18,8 @@ mod whitelist;
 
 pub use bucket::{BUCKETS, bucket, hash};
 pub use decide::{Decision, Reason, State, Store, decide};
-pub use evidence::mirrored;
-pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, Seen, VerdictSeen};
+pub use evidence::{gather, mirrored};
+pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, Seen, VerdictsSeen};
 pub use ladder::Ladder;
 pub use machine::{Current, HISTORY, Machine};
 pub use reader::{

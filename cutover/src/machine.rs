@@ -7,7 +7,7 @@
 use crate::ladder::Ladder;
 use crate::stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 use crate::whitelist;
-use migration::checkpoint::{CheckpointStore, Revision};
+use migration::checkpoint::{CheckpointStore, Revision, audit, document};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
@@ -55,7 +55,7 @@ impl Machine {
     pub async fn current(&self) -> Result<Current> {
         let entry = bounded("read stage", self.checkpoint.get(STAGE_KEY)).await?;
         let record = match &entry {
-            Some(entry) => Record::decode(&entry.value)?,
+            Some(entry) => document::decode::<Record>(&entry.value)?,
             None => Record::initial(&self.plan, Timestamp::now()),
         };
         record.check_plan(&self.plan)?;
@@ -180,7 +180,7 @@ impl Machine {
     /// Puts the entry if nobody has changed it meanwhile, and writes its history.
     async fn change(&self, current: &Current, after: Record) -> Result<Current> {
         self.settle(&current.record).await?;
-        let value = after.encode()?;
+        let value = document::encode(&after)?;
         fault::point("cutover.before-put");
         let put = self.checkpoint.put(STAGE_KEY, &value, current.revision);
         let revision = match bounded("change stage", put).await {
@@ -225,10 +225,14 @@ impl Machine {
                 .with("changes", change.number)
                 .hint("the checkpoint store lost its tail: compare `cutover history` with what you know before going on"));
         }
-        let line = serde_json::to_vec(change)
-            .map_err(|error| Error::new(ErrorKind::Failed, "encode history").because(error))?;
-        // A second writer of the same line finds it there already.
-        let lines = [line];
+        let what = format!("cutover: {} {} -> {}", change.action, change.from, change.to);
+        let signed = &change.signed;
+        let audit = audit::record(&*self.checkpoint, &signed.who, what, Some(&signed.why));
+        bounded("write audit log", audit).await?;
+        fault::point("cutover.after-audit");
+        // A second writer of the same line finds it there already; the audit log may then have the
+        // change twice, but never misses it.
+        let lines = [document::encode(change)?];
         let append = self.checkpoint.append(HISTORY, &lines, Some(end));
         bounded("write history", append).await.map(|_| ())
     }
@@ -247,11 +251,7 @@ impl Machine {
         let read = self.checkpoint.read_log(HISTORY, after, limit);
         let lines = bounded("read history", read).await?;
         let changes = lines.iter().map(|line| {
-            serde_json::from_slice(&line.value).map_err(|error| {
-                Error::new(ErrorKind::Unreadable, "read history")
-                    .with("line", line.number)
-                    .because(error)
-            })
+            document::decode(&line.value).map_err(|error| error.with("line", line.number))
         });
         let mut changes = changes.collect::<Result<Vec<Change>>>()?;
         let read = changes.last().map_or(after, |change| change.number);

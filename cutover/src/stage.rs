@@ -2,17 +2,16 @@
 
 use crate::bucket::BUCKETS;
 use crate::decide::State;
+use migration::checkpoint::document::Document;
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::{Bucketing, Plan, StagePlan};
+use migration::position::Owner;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// The key of the entry in the checkpoint store.
 pub const STAGE_KEY: &str = "cutover/stage";
-
-/// The format that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
 
 /// A step of the read switch, `off` included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -83,10 +82,9 @@ pub struct Signed {
 /// two stages.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Record {
-    format: u32,
     /// Names this run of the switch: a store that was emptied and begun anew has another one, and
     /// readers do not mistake its first stage for a later one of theirs.
-    pub series: String,
+    pub series: Owner,
     /// Digest of the plan it was made by.
     pub plan: String,
     /// The flag in every hash.
@@ -170,13 +168,22 @@ pub struct Change {
     pub evidence: Vec<String>,
 }
 
+impl Document for Record {
+    const NAME: &'static str = "stage";
+    const FORMAT: u32 = 1;
+}
+
+impl Document for Change {
+    const NAME: &'static str = "history";
+    const FORMAT: u32 = 1;
+}
+
 impl Record {
     /// The state before the first change: `off`.
     #[must_use]
     pub fn initial(plan: &Plan, now: Timestamp) -> Self {
         Self {
-            format: FORMAT,
-            series: migration::position::Owner::new().0.to_string(),
+            series: Owner::new(),
             plan: plan.digest.clone(),
             flag: plan.cutover.flag.clone(),
             bucketing: plan.cutover.bucketing,
@@ -221,36 +228,6 @@ impl Record {
         self.last.as_ref().map_or(0, |change| change.number)
     }
 
-    /// Reads the entry.
-    ///
-    /// # Errors
-    /// `Unreadable` if it is none, or was written by a later version.
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let unreadable = || Error::new(ErrorKind::Unreadable, "read stage").with("key", STAGE_KEY);
-        let record: Self = serde_json::from_slice(bytes).map_err(|error| {
-            unreadable().because(error).hint(
-                "readers answer from the source as soon as their snapshot is stale; \
-                 `cutover rollback` makes sure at once",
-            )
-        })?;
-        if record.format > FORMAT {
-            return Err(unreadable()
-                .with("format", record.format)
-                .with("newest known", FORMAT)
-                .hint("use the newer version of cutover that wrote it"));
-        }
-        Ok(record)
-    }
-
-    /// The entry's bytes.
-    ///
-    /// # Errors
-    /// `Failed` if it cannot be encoded.
-    pub fn encode(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self)
-            .map_err(|error| Error::new(ErrorKind::Failed, "encode stage").because(error))
-    }
-
     /// That it belongs to the plan: the same flag and bucketing, so that no user changes its bucket.
     ///
     /// # Errors
@@ -283,8 +260,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{Record, Stage};
-    use migration::error::ErrorKind;
+    use super::Stage;
     use migration::plan::StagePlan;
 
     fn share(basis_points: u32) -> Stage {
@@ -302,12 +278,5 @@ mod tests {
         let stages =
             [Stage::Off, Stage::At(StagePlan::Mirror), share(1), share(9_999), share(10_000)];
         assert_eq!(stages.map(Stage::mirrors), [false, true, true, true, false]);
-    }
-
-    #[test]
-    fn an_entry_that_is_not_a_stage_is_unreadable_and_not_absent() {
-        for bytes in [&b""[..], b"{}", b"null", b"\xff"] {
-            assert_eq!(Record::decode(bytes).unwrap_err().kind(), ErrorKind::Unreadable);
-        }
     }
 }

@@ -2,13 +2,8 @@
 
 use super::{Evidence, Finding, met, not_met, said, unknown, unreadable};
 use migration::plan::GatePlan;
-use std::time::Duration;
 
 const NAME: &str = "lag";
-
-/// A progress entry older than this says nothing about now: a live path that runs writes one every
-/// second or two.
-const AGE_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
     let seen = match &evidence.lag {
@@ -18,9 +13,9 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
         }
         Err(why) => return unreadable(NAME, why),
     };
-    let age = evidence.now.since(seen.at);
-    if age > AGE_MAX {
-        let age = said(age);
+    // Lag that was small when the live path died says nothing about now.
+    if !seen.lives {
+        let age = said(evidence.now.since(seen.at));
         return unknown(NAME, format!("last reported {age} ago; is `dual-write run` running?"));
     }
     let Some(lag) = seen.lag else {

@@ -1,8 +1,9 @@
-use super::{Evidence, Finding, LagSeen, Outcome, VerdictSeen, findings, said};
+use super::{Evidence, Finding, LagSeen, Outcome, VerdictsSeen, findings, said};
 use crate::reader::Counts;
 use crate::stage::{Action, Record, Signed, Stage};
+use migration::checkpoint::verdict::{self, Dimension, Kind, Verdict};
 use migration::clock::Timestamp;
-use migration::plan::{GatePlan, StagePlan};
+use migration::plan::{GatePlan, Plan, StagePlan};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp(1_000_000_000_000_000);
@@ -26,33 +27,45 @@ fn plan() -> GatePlan {
 }
 
 fn at(stage: Stage) -> Record {
-    let text = r#"{"format":1,"series":"1","plan":"p","flag":"f","bucketing":"flagd-v2",
-        "generation":3,"stage":"off","since":0,"rolled_back":null,"paused":null,"whitelist":[],
-        "last":null}"#;
-    let mut record = Record::decode(text.as_bytes()).unwrap();
+    let directory = std::path::Path::new("/srv");
+    let plan = Plan::parse(include_str!("../../tests/migration.toml"), directory).unwrap();
+    let mut record = Record::initial(&plan, NOW);
+    record.generation = 3;
     record.stage = stage;
     record.since = ago(100);
     record
 }
 
-/// Evidence that meets every condition.
-fn good() -> Evidence {
-    let verdict = VerdictSeen {
+fn passes(whole: bool) -> Verdict {
+    Verdict {
         run: "r1".to_owned(),
-        at: ago(60),
-        plan: "p".to_owned(),
-        passed: Some(true),
-        whole: true,
+        scope: "every record".to_owned(),
+        whole,
+        dimension: Dimension::Storage,
+        kind: Kind::Census,
         compared: 282_432,
         differing: 0,
-    };
+        unsettled: 0,
+        rate: 0.0,
+        bound95: 1e-5,
+        bound99: 2e-5,
+        rate_max: 1e-6,
+        outcome: verdict::Outcome::Pass,
+        started: ago(90),
+        finished: ago(60),
+        plan: "p".to_owned(),
+    }
+}
+
+/// Evidence that meets every condition.
+fn good() -> Evidence {
     Evidence {
         now: NOW,
         plan: "p".to_owned(),
         record: at(Stage::At(StagePlan::Mirror)),
         rollback_file: Ok(false),
-        verdict: Ok(Some(verdict)),
-        lag: Ok(Some(LagSeen { at: ago(1), lag: Some(Duration::from_millis(20)) })),
+        verdicts: Ok(VerdictsSeen { latest: vec![passes(true)], whole: Some(passes(true)) }),
+        lag: Ok(Some(LagSeen { at: ago(1), lag: Some(Duration::from_millis(20)), lives: true })),
         dead_letters: Ok(0),
         mirrored: Ok(Counts { same: 5_000, ..Counts::default() }),
     }
@@ -68,9 +81,12 @@ fn after(condition: &str, change: impl FnOnce(&mut Evidence)) -> Finding {
     findings.into_iter().find(|finding| finding.condition == condition).unwrap()
 }
 
-fn verdict(change: impl FnOnce(&mut VerdictSeen)) -> Outcome {
-    after("verdict", |evidence| change(evidence.verdict.as_mut().unwrap().as_mut().unwrap()))
-        .outcome
+/// What comes of a verdict about everything, with something changed.
+fn whole(change: impl FnOnce(&mut Verdict)) -> Outcome {
+    let mut verdict = passes(true);
+    change(&mut verdict);
+    let seen = VerdictsSeen { latest: vec![verdict.clone()], whole: Some(verdict) };
+    after("verdict", |evidence| evidence.verdicts = Ok(seen)).outcome
 }
 
 #[test]
@@ -80,31 +96,46 @@ fn good_evidence_meets_every_condition() {
 
 #[test]
 fn a_verdict_that_is_missing_old_or_about_something_else_is_unknown() {
-    assert_eq!(after("verdict", |e| e.verdict = Ok(None)).outcome, Outcome::Unknown);
-    assert_eq!(verdict(|v| v.at = ago(3_601)), Outcome::Unknown);
-    assert_eq!(verdict(|v| v.at = ago(3_600)), Outcome::Met);
-    assert_eq!(verdict(|v| v.plan = "another".to_owned()), Outcome::Unknown);
-    assert_eq!(verdict(|v| v.passed = None), Outcome::Unknown);
-    assert_eq!(verdict(|v| v.whole = false), Outcome::Unknown);
+    assert_eq!(
+        after("verdict", |e| e.verdicts = Ok(VerdictsSeen::default())).outcome,
+        Outcome::Unknown
+    );
+    assert_eq!(whole(|v| v.finished = ago(3_601)), Outcome::Unknown);
+    assert_eq!(whole(|v| v.finished = ago(3_600)), Outcome::Met);
+    assert_eq!(whole(|v| v.plan = "another".to_owned()), Outcome::Unknown);
+    assert_eq!(whole(|v| v.outcome = verdict::Outcome::Inconclusive), Outcome::Unknown);
 }
 
 #[test]
 fn a_verdict_that_fails_is_evidence_against_however_old() {
-    let failed = |v: &mut VerdictSeen| {
-        v.passed = Some(false);
-        v.at = ago(1_000_000);
+    let failed = |v: &mut Verdict| {
+        v.outcome = verdict::Outcome::Fail;
+        v.finished = ago(1_000_000);
     };
-    assert_eq!(verdict(failed), Outcome::NotMet);
+    assert_eq!(whole(failed), Outcome::NotMet);
+}
+
+#[test]
+fn a_verdict_about_a_sample_opens_no_gate_but_can_close_one() {
+    let seen = |sample: Verdict, whole: Option<Verdict>| {
+        let seen = VerdictsSeen { latest: vec![sample], whole };
+        after("verdict", |evidence| evidence.verdicts = Ok(seen)).outcome
+    };
+    let failing = Verdict { outcome: verdict::Outcome::Fail, ..passes(false) };
+    assert_eq!(seen(passes(false), None), Outcome::Unknown);
+    assert_eq!(seen(passes(false), Some(passes(true))), Outcome::Met);
+    assert_eq!(seen(failing, Some(passes(true))), Outcome::NotMet);
 }
 
 #[test]
 fn lag_above_the_bound_is_evidence_against_and_silence_is_unknown() {
-    let lag = |at, lag| after("lag", |e| e.lag = Ok(Some(LagSeen { at, lag }))).outcome;
-    assert_eq!(lag(ago(1), Some(Duration::from_secs(2))), Outcome::Met);
-    assert_eq!(lag(ago(1), Some(Duration::from_millis(2_001))), Outcome::NotMet);
-    assert_eq!(lag(ago(1), None), Outcome::Unknown);
+    let lag =
+        |lag, lives| after("lag", |e| e.lag = Ok(Some(LagSeen { at: ago(1), lag, lives }))).outcome;
+    assert_eq!(lag(Some(Duration::from_secs(2)), true), Outcome::Met);
+    assert_eq!(lag(Some(Duration::from_millis(2_001)), true), Outcome::NotMet);
+    assert_eq!(lag(None, true), Outcome::Unknown);
     // A live path that died with no lag must not open a gate.
-    assert_eq!(lag(ago(11), Some(Duration::ZERO)), Outcome::Unknown);
+    assert_eq!(lag(Some(Duration::ZERO), false), Outcome::Unknown);
     assert_eq!(after("lag", |e| e.lag = Ok(None)).outcome, Outcome::Unknown);
 }
 
@@ -112,7 +143,7 @@ fn lag_above_the_bound_is_evidence_against_and_silence_is_unknown() {
 fn what_cannot_be_read_is_unknown_and_says_why() {
     let why = || "disk I/O error".to_owned();
     let findings = [
-        after("verdict", |e| e.verdict = Err(why())),
+        after("verdict", |e| e.verdicts = Err(why())),
         after("lag", |e| e.lag = Err(why())),
         after("dead letters", |e| e.dead_letters = Err(why())),
         after("mirrored reads", |e| e.mirrored = Err(why())),

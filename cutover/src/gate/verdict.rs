@@ -1,36 +1,41 @@
-//! The last verdict passes, is recent, and is about this plan and all of its records.
+//! The last verdict about every record passes, is recent, and is about this plan; and none after it
+//! fails.
 
 use super::{Evidence, Finding, met, not_met, said, unknown, unreadable};
+use migration::checkpoint::verdict::{Outcome, Verdict};
 use migration::plan::GatePlan;
 
 const NAME: &str = "verdict";
 
 pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
-    let verdict = match &evidence.verdict {
-        Ok(Some(verdict)) => verdict,
-        Ok(None) => return unknown(NAME, "none yet; run `verify run`"),
+    let seen = match &evidence.verdicts {
+        Ok(seen) => seen,
         Err(why) => return unreadable(NAME, why),
     };
-    let found = format!("{} differing of {} compared", verdict.differing, verdict.compared);
-    if verdict.plan != evidence.plan {
-        return unknown(NAME, "given for another version of the plan; run `verify run`");
+    // A verdict about a sample cannot open the gate, but it can show that something is wrong.
+    let mine = |verdict: &&Verdict| verdict.plan == evidence.plan;
+    let failed = |verdict: &&Verdict| verdict.outcome == Outcome::Fail;
+    if let Some(verdict) = seen.latest.iter().chain(&seen.whole).filter(mine).find(failed) {
+        return not_met(NAME, format!("fails: {}; see `verify diff last`", figures(verdict)));
     }
-    if verdict.passed == Some(false) {
-        return not_met(NAME, format!("fails: {found}; see `verify diff`"));
+    let Some(verdict) = seen.whole.as_ref().filter(mine) else {
+        let why = match seen.latest.iter().find(mine) {
+            Some(_) => "so far only about a sample; run `backfill run`, then `verify run`",
+            None => "none for this plan yet; run `verify run`",
+        };
+        return unknown(NAME, why);
+    };
+    if verdict.outcome == Outcome::Inconclusive {
+        return unknown(NAME, format!("inconclusive: {}; run `verify run`", figures(verdict)));
     }
-    if !verdict.whole {
-        return unknown(
-            NAME,
-            "speaks only for the sample that was copied first; run `backfill run`, then `verify run`",
-        );
-    }
-    if verdict.passed.is_none() {
-        return unknown(NAME, format!("inconclusive: {found}; run `verify run`"));
-    }
-    let age = evidence.now.since(verdict.at);
+    let age = evidence.now.since(verdict.finished);
     let (age_said, most) = (said(age), said(gate.verdict_age_max));
     if age > gate.verdict_age_max {
         return unknown(NAME, format!("{age_said} old, at most {most} counts; run `verify run`"));
     }
-    met(NAME, format!("passes, {age_said} old: {found}"))
+    met(NAME, format!("passes, {age_said} old: {}", figures(verdict)))
+}
+
+fn figures(verdict: &Verdict) -> String {
+    format!("{} differing of {} compared", verdict.differing, verdict.compared)
 }

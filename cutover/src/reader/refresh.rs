@@ -5,10 +5,11 @@ use super::source::Source;
 use super::tally::Unwritten;
 use super::{Shared, Timing};
 use crate::stage::{Record, STAGE_KEY};
-use migration::checkpoint::{CheckpointStore, Revision};
+use migration::checkpoint::{CheckpointStore, Revision, document};
 use migration::clock::Timestamp;
 use migration::error::{Chain, Error, ErrorKind, Result};
 use migration::plan::Plan;
+use migration::position::Owner;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Refresher {
 struct Known {
     /// `None` for the state before the first entry.
     revision: Option<Revision>,
-    series: String,
+    series: Owner,
     generation: u32,
 }
 
@@ -76,7 +77,7 @@ impl Refresher {
             return Ok(());
         }
         let record = match entry {
-            Some(entry) => Record::decode(&entry.value)?,
+            Some(entry) => document::decode::<Record>(&entry.value)?,
             None => Record::initial(&self.plan, Timestamp::now()),
         };
         record.check_plan(&self.plan)?;

@@ -1,7 +1,8 @@
 //! Outcomes of mirrored reads, counted in memory by stage generation.
 
 use migration::checkpoint::Revision;
-use migration::error::{Error, ErrorKind, Result};
+use migration::checkpoint::document::{self, Document};
+use migration::error::Result;
 use migration::position::Owner;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +46,11 @@ pub struct Counts {
     /// How long repeated reads took: entry `i` counts those below 2^i microseconds and not below
     /// the entry before; trailing zeros are left out.
     pub latency: Vec<u64>,
+}
+
+impl Document for Counts {
+    const NAME: &'static str = "mirror counts";
+    const FORMAT: u32 = 1;
 }
 
 impl Counts {
@@ -170,9 +176,7 @@ impl Tally {
         let changed = generations.iter().filter(|(_, counted)| counted.at != counted.written);
         changed
             .map(|(&generation, counted)| {
-                let value = serde_json::to_vec(&counted.counts).map_err(|error| {
-                    Error::new(ErrorKind::Failed, "encode mirror counts").because(error)
-                })?;
+                let value = document::encode(&counted.counts)?;
                 let key = mirror_key(generation, &self.reader);
                 let expected = counted.revision;
                 Ok(Unwritten { generation, key, value, expected, at: counted.at })

@@ -1,7 +1,7 @@
 //! A plan in a directory of its own.
 
 use cutover::{Action, Record, Signed, Stage};
-use migration::checkpoint::CheckpointStore;
+use migration::checkpoint::{CheckpointStore, document};
 use migration::clock::Timestamp;
 use migration::plan::{Plan, StagePlan};
 use std::path::PathBuf;
@@ -14,38 +14,8 @@ pub(crate) struct Fixture {
     pub(crate) plan: Plan,
 }
 
-pub(crate) const PLAN: &str = r#"
-format = 1
-id = "flight"
-[source]
-engine = "sqlite"
-path = "source.db"
-[queue]
-kind = "outbox"
-table = "outbox"
-[[target]]
-name = "t0"
-engine = "sqlite"
-path = "target.db"
-[lock]
-engine = "sqlite"
-path = "locks.db"
-[checkpoint]
-engine = "sqlite"
-path = "checkpoint.db"
-[[table]]
-name = "followers"
-key = ["package", "dependent"]
-entity = ["package"]
-[[table.into]]
-name = "follower_of"
-key = ["followed", "follower"]
-[table.into.columns]
-followed = "package"
-follower = "dependent"
-[cutover]
-flag = "orders.read"
-"#;
+/// A plan that is all defaults but for what must be said. Its last section is `[cutover]`.
+const PLAN: &str = include_str!("../migration.toml");
 
 impl Fixture {
     pub(crate) fn new() -> Self {
@@ -81,7 +51,7 @@ pub(crate) fn share(basis_points: u32) -> Stage {
 /// Puts the stage entry, whatever it was.
 pub(crate) async fn put(store: &dyn CheckpointStore, record: &Record) {
     let found = store.get(cutover::STAGE_KEY).await.unwrap().map(|entry| entry.revision);
-    let value = record.encode().unwrap();
+    let value = document::encode(record).unwrap();
     store.put(cutover::STAGE_KEY, &value, found).await.unwrap().unwrap();
 }
 
