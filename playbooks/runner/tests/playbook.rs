@@ -45,7 +45,8 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn commands_run_in_order_beside_what_stays_up_and_each_is_shown() {
-    let output = run("$ service run &\n$ echo one\n$ kill %service\n$ wait %service\n$ echo two", &[]);
+    let output =
+        run("$ service run &\n$ echo one\n$ kill %service\n$ wait %service\n$ echo two", &[]);
     let shown = stdout(&output);
     assert!(output.status.success(), "{shown}{}", stderr(&output));
     let place = |text: &str| shown.find(text).unwrap_or_else(|| shown.len() + text.len());
