@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+/// The service of the first-flight playbook.
+#[derive(Debug, clap::Parser)]
+#[command(name = "service", version)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the service can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Creates the service's database with the graph in it, and the empty shards.
+    Seed(SeedArgs),
+    /// Serves: live writes and list reads, until SIGTERM.
+    Run(RunArgs),
+    /// Holds source, target and every answer against what was acknowledged.
+    Judge(JudgeArgs),
+}
+
+/// Where a flight lies.
+#[derive(Debug, clap::Args)]
+pub struct FlightArgs {
+    /// The folder of the flight: databases and logs.
+    #[arg(long, default_value = "flight", value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Arguments of `seed`.
+#[derive(Debug, clap::Args)]
+pub struct SeedArgs {
+    /// Where the flight lies.
+    #[command(flatten)]
+    pub flight: FlightArgs,
+    /// The graph.
+    #[arg(long, default_value = "seed/debian-dependents.csv.gz", value_name = "FILE")]
+    pub data: PathBuf,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Where the flight lies.
+    #[command(flatten)]
+    pub flight: FlightArgs,
+    /// The plan of the migration: says where the stage of the read switch is found.
+    #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Live writes a second.
+    #[arg(long, default_value_t = 2_000)]
+    pub changes: u32,
+    /// Lists read a second.
+    #[arg(long, default_value_t = 500)]
+    pub lists: u32,
+    /// A list of the engineers' own, read about once a second. May be repeated.
+    #[arg(long, value_name = "LIST")]
+    pub watch: Vec<String>,
+    /// Of the random numbers. Drawn, and printed, if it is not given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// Arguments of `judge`.
+#[derive(Debug, clap::Args)]
+pub struct JudgeArgs {
+    /// Where the flight lies.
+    #[command(flatten)]
+    pub flight: FlightArgs,
+    /// The plan of the migration.
+    #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// The graph that the flight began with.
+    #[arg(long, default_value = "seed/debian-dependents.csv.gz", value_name = "FILE")]
+    pub data: PathBuf,
+    /// Most lag that `dual-write` printed, in milliseconds; asked of `dual-write status` if it is
+    /// not given.
+    #[arg(long, value_name = "MS")]
+    pub lag_max_ms: Option<u64>,
+}

@@ -1,0 +1,99 @@
+//! The last screen.
+
+use super::expected::Expected;
+use super::finding::Findings;
+use super::reads::JudgedReads;
+use super::stages::Stages;
+use super::stores::Compared;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Everything that the last screen shows.
+#[derive(Debug)]
+pub(super) struct Screen<'a> {
+    pub(super) expected: &'a Expected,
+    pub(super) stores: &'a Compared,
+    pub(super) reads: &'a JudgedReads,
+    pub(super) stages: &'a Stages,
+    pub(super) lag_max: Duration,
+}
+
+impl Screen<'_> {
+    /// Its text; the last line says whether the flight passes.
+    pub(super) fn text(&self, findings: &Findings) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let written = self.write(&mut text, findings);
+        debug_assert!(written.is_ok(), "a string takes everything");
+        text
+    }
+
+    fn write(&self, out: &mut String, findings: &Findings) -> std::fmt::Result {
+        let Self { expected, stores, reads, .. } = self;
+        let changes = expected.upserts + expected.deletes;
+        writeln!(
+            out,
+            "oracle       {changes} changes acknowledged, {} of them deletes",
+            expected.deletes
+        )?;
+        writeln!(out, "             {} edges must be there", expected.len())?;
+        writeln!(out, "source       {} edges compared, key by key", stores.source)?;
+        writeln!(
+            out,
+            "target       {} edges compared in follower_of, {} in follows",
+            stores.follower_of, stores.follows
+        )?;
+        writeln!(
+            out,
+            "reads        {} of the source, each of a state that held at that moment",
+            reads.source
+        )?;
+        writeln!(
+            out,
+            "             {} answered by the target and {} mirrored there, none of them going back",
+            reads.answered, reads.mirrored
+        )?;
+        self.write_stages(out)?;
+        writeln!(
+            out,
+            "staleness    of the target's answers: max {}, p99 {}; lag printed: max {}",
+            millis(reads.staleness.max),
+            millis(reads.staleness.p99),
+            millis(self.lag_max),
+        )?;
+        writeln!(
+            out,
+            "             of mirrored reads: max {}, p99 {}",
+            millis(reads.staleness_mirrored.max),
+            millis(reads.staleness_mirrored.p99),
+        )?;
+        if let Some(rollback) = reads.rollback {
+            writeln!(out, "rollback     in effect after {}", millis(rollback))?;
+        }
+        if findings.is_empty() {
+            return write!(out, "PASS: oracle, source and target agree, and no answer was wrong");
+        }
+        for line in findings.lines() {
+            writeln!(out, "{line}")?;
+        }
+        write!(out, "FAIL: see above")
+    }
+
+    fn write_stages(&self, out: &mut String) -> std::fmt::Result {
+        for (generation, span) in &self.stages.spans {
+            let (source, target) =
+                self.reads.by_generation.get(generation).copied().unwrap_or_default();
+            let name =
+                if span.is_rollback { "rollback".to_owned() } else { span.stage.to_string() };
+            writeln!(
+                out,
+                "stage {generation:<6} {name:<10} {source:>8} answers from the source, {target:>8} from the target"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,177 @@
+//! The service itself: one thread writes, one acknowledges, two read, one mirrors.
+
+use crate::acknowledge::{self, Acknowledger};
+use crate::args::RunArgs;
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::files::FlightDir;
+use crate::list::ListReader;
+use crate::mirror::{self, Mirror};
+use crate::oracle::{self, OracleLine};
+use crate::pick::{Lists, Picker};
+use crate::read_log::ReadLog;
+use crate::readers::Readers;
+use crate::say;
+use crate::schedule::Schedule;
+use crate::tally::{StatusLine, Tally};
+use crate::traffic::{Change, Traffic};
+use crate::writer::Writer;
+use cutover::Reader;
+use migration::checkpoint;
+use migration::error::Result;
+use migration::plan::Plan;
+use migration::shutdown::Shutdown;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Threads that read lists.
+const READERS: u32 = 2;
+/// Between two status lines.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+/// What all threads share.
+#[derive(Debug, Clone)]
+struct Shared {
+    dir: FlightDir,
+    clock: Clock,
+    seed: u64,
+    switch: Arc<Reader>,
+    tally: Arc<Tally>,
+    log: Arc<ReadLog>,
+}
+
+/// Serves until SIGTERM, then makes everything durable.
+pub(crate) async fn serve(args: RunArgs) -> Result<()> {
+    let mut crew = Crew::new(Shutdown::new());
+    let _signals = crew.shutdown().watch_signals()?;
+    let dir = FlightDir(args.flight.dir.clone());
+    let shared = Shared {
+        clock: Clock::start(),
+        seed: args.seed.unwrap_or_else(rand::random),
+        switch: Arc::new(open_switch(&args).await?),
+        tally: Arc::new(Tally::default()),
+        log: Arc::new(ReadLog::open(&dir)?),
+        dir,
+    };
+    let started = start(&args, &shared, &mut crew);
+    if started.is_err() {
+        crew.shutdown().begin();
+    } else {
+        report_until_shutdown(&shared, &crew.shutdown()).await;
+    }
+    let joined = crew.join();
+    shared.log.sync()?;
+    shared.switch.shutdown();
+    started.and(joined)?;
+    say(&format!("stopped: {} changes acknowledged", shared.tally.acknowledged.get()));
+    Ok(())
+}
+
+fn start(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<()> {
+    let lists = start_writes(args, shared, crew)?;
+    start_reads(args, shared, crew, &lists)
+}
+
+fn start_writes(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<Arc<Lists>> {
+    let source = shared.dir.open_source()?;
+    let recovered = oracle::recover(&shared.dir, &source, shared.clock.now())?;
+    if recovered.found > 0 {
+        say(&format!("{} changes were committed but not acknowledged", recovered.found));
+    }
+    let writer = Writer::new(source, shared.clock)?;
+    let lists = Arc::new(Lists::new(writer.graph()));
+    let (edges, seed) = (writer.graph().len(), shared.seed);
+    say(&format!("serving {edges} edges; random numbers from --seed {seed}"));
+    let (committed, to_acknowledge) = sync_channel(acknowledge::WAITING_MAX);
+    let acknowledger = Acknowledger {
+        wal: shared.dir.source_wal(),
+        oracle: recovered.writer,
+        tally: Arc::clone(&shared.tally),
+    };
+    let writes = Writes {
+        writer,
+        traffic: Traffic::new(seed),
+        lists: Arc::clone(&lists),
+        tally: Arc::clone(&shared.tally),
+        committed,
+    };
+    let (schedule, shutdown) = (Schedule::new(args.changes), crew.shutdown());
+    crew.add("write", move || writes.run(schedule, &shutdown))?;
+    crew.add("acknowledge", move || acknowledger.run(&to_acknowledge))?;
+    Ok(lists)
+}
+
+fn start_reads(args: &RunArgs, shared: &Shared, crew: &mut Crew, lists: &Arc<Lists>) -> Result<()> {
+    let (to_mirror, mirrored) = sync_channel(mirror::WAITING_MAX);
+    for number in 0..READERS {
+        let seed = shared.seed ^ u64::from(number + 1);
+        let readers = Readers {
+            lists: ListReader::open(&shared.dir)?,
+            picker: Picker::new(seed, Arc::clone(lists), &args.watch),
+            switch: Arc::clone(&shared.switch),
+            log: Arc::clone(&shared.log),
+            tally: Arc::clone(&shared.tally),
+            clock: shared.clock,
+            mirror: to_mirror.clone(),
+        };
+        let (schedule, shutdown) = (Schedule::new(args.lists / READERS), crew.shutdown());
+        crew.add("read", move || readers.run(schedule, &shutdown))?;
+    }
+    let mirror = Mirror::new(
+        ListReader::open(&shared.dir)?,
+        Arc::clone(&shared.switch),
+        Arc::clone(&shared.log),
+        Arc::clone(&shared.tally),
+        shared.clock,
+    );
+    crew.add("mirror", move || mirror.run(&mirrored))
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+struct Writes {
+    writer: Writer,
+    traffic: Traffic,
+    lists: Arc<Lists>,
+    tally: Arc<Tally>,
+    committed: SyncSender<OracleLine>,
+}
+
+impl Writes {
+    fn run(mut self, mut schedule: Schedule, shutdown: &Shutdown) -> Result<()> {
+        while !shutdown.has_begun() {
+            for _ in 0..schedule.due() {
+                let Some(change) = self.traffic.next(self.writer.graph()) else { return Ok(()) };
+                let line = self.writer.commit(change)?;
+                self.tally.committed.add(1);
+                let (Change::Insert(key, _) | Change::Update(key, _) | Change::Delete(key)) =
+                    change;
+                self.lists.changed(&self.writer.graph().name(key.0));
+                if self.committed.send(line).is_err() {
+                    // The thread that acknowledges has failed, and says why.
+                    return Ok(());
+                }
+            }
+            schedule.pause();
+        }
+        Ok(())
+    }
+}
+
+/// The read switch. It needs no phase to have begun: until there is a stage, the source answers.
+async fn open_switch(args: &RunArgs) -> Result<Reader> {
+    let plan = Plan::load(&args.config)?;
+    let checkpoint = checkpoint::open(&plan.checkpoint, &plan.id).await?;
+    Reader::open(&plan, checkpoint)
+}
+
+async fn report_until_shutdown(shared: &Shared, shutdown: &Shutdown) {
+    let mut line = StatusLine::default();
+    let mut since = Instant::now();
+    while shutdown.sleep(STATUS_EVERY).await {
+        let elapsed = since.elapsed();
+        since = Instant::now();
+        say(&line.next(&shared.tally, elapsed, &shared.switch.stage().name()));
+    }
+}
