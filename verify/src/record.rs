@@ -8,6 +8,7 @@ use crate::pass::PassKind;
 use crate::scope::Scope;
 use crate::suspect::Reached;
 use crate::tally::Tally;
+use migration::checkpoint::document::{self, Document};
 use migration::checkpoint::{CheckpointStore, Revision};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
@@ -42,6 +43,16 @@ pub struct RunRecord {
     pub tally: Tally,
     /// Where it goes on.
     pub(crate) place: Place,
+}
+
+impl Document for RunRecord {
+    const NAME: &'static str = "verify run";
+    const FORMAT: u32 = 1;
+}
+
+impl Document for Difference {
+    const NAME: &'static str = "difference";
+    const FORMAT: u32 = 1;
 }
 
 impl RunRecord {
@@ -115,16 +126,7 @@ impl Records {
     /// # Errors
     /// Those of the checkpoint store; `Unreadable` if the record is damaged.
     pub async fn current(&self) -> Result<Option<(RunRecord, Revision)>> {
-        let Some(entry) = self.checkpoint.get(CURRENT_KEY).await? else {
-            return Ok(None);
-        };
-        let record = serde_json::from_slice(&entry.value).map_err(|error| {
-            Error::new(ErrorKind::Unreadable, "read the record of the last run")
-                .with("key", CURRENT_KEY)
-                .hint("start a new one: verify run --restart")
-                .because(error)
-        })?;
-        Ok(Some((record, entry.revision)))
+        document::read(&*self.checkpoint, CURRENT_KEY).await
     }
 
     /// Writes a run's record over revision `expected`.
@@ -132,8 +134,8 @@ impl Records {
     /// # Errors
     /// `Fenced` if another run has begun meanwhile; those of the checkpoint store.
     pub async fn save(&self, record: &RunRecord, expected: Option<Revision>) -> Result<Revision> {
-        let value = to_json(record)?;
-        self.checkpoint.put(CURRENT_KEY, &value, expected).await?.ok_or_else(|| {
+        let saved = document::put(&*self.checkpoint, CURRENT_KEY, record, expected).await?;
+        saved.ok_or_else(|| {
             Error::new(ErrorKind::Fenced, "save the run: another verify run has begun")
                 .with("run", &record.id)
                 .hint("see what runs: verify status")
@@ -159,7 +161,7 @@ impl Records {
                 difference.target_table, difference.instance, difference.range_key
             );
             // A lost race means that it is there already.
-            let _kept = self.checkpoint.put(&key, &to_json(difference)?, None).await?;
+            let _kept = document::put(&*self.checkpoint, &key, difference, None).await?;
         }
         Ok(())
     }
@@ -178,11 +180,8 @@ impl Records {
         entries
             .into_iter()
             .map(|(key, entry)| {
-                let difference = serde_json::from_slice(&entry.value).map_err(|error| {
-                    Error::new(ErrorKind::Unreadable, "read difference")
-                        .with("key", &key)
-                        .because(error)
-                })?;
+                let difference =
+                    document::decode(&entry.value).map_err(|error| error.with("key", &key))?;
                 Ok((key, difference))
             })
             .collect()
@@ -208,9 +207,4 @@ impl Records {
             }
         }
     }
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|error| Error::new(ErrorKind::Failed, "write record").because(error))
 }

@@ -4,8 +4,9 @@ use crate::pass::{self, Pair, Pass, PassKind};
 use crate::record::{DIFFERENCES_KEPT_MAX, Place, Records, RunRecord};
 use crate::settle::{Patience, settle};
 use crate::suspect::{Reached, Suspect};
-use crate::tally::{Outcome, judge};
+use crate::tally::judge;
 use migration::checkpoint::Revision;
+use migration::checkpoint::verdict::Outcome;
 use migration::clock::Timestamp;
 use migration::error::Result;
 use migration::fault;
@@ -100,8 +101,8 @@ impl<'a> Run<'a> {
         }
         self.record.finished_at = Some(Timestamp::now());
         self.save().await?;
-        let census = self.record.scope.is_census();
-        let outcome = judge(&self.record.tally, census, self.parts.settings.mismatch_rate_max);
+        let kind = self.record.scope.kind();
+        let outcome = judge(&self.record.tally, kind, self.parts.settings.mismatch_rate_max);
         Ok(Ended::Judged(Box::new(self.record), outcome))
     }
 

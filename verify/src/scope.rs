@@ -1,5 +1,6 @@
 //! What a run compares.
 
+use migration::checkpoint::verdict::Kind;
 use migration::error::Result;
 use migration::key::Key;
 use migration::layout::Layout;
@@ -25,10 +26,23 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether the verdict counts a whole population rather than a sample of one.
+    /// What the figures of a verdict on it are.
     #[must_use]
-    pub fn is_census(&self) -> bool {
-        !matches!(self, Self::Sampled { .. })
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Full | Self::Backfilled { .. } => Kind::Census,
+            Self::Sampled { .. } => Kind::Sample,
+        }
+    }
+
+    /// What is compared, in words.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Full => "every record",
+            Self::Backfilled { .. } => "every record of the backfill's sample",
+            Self::Sampled { .. } => "a sample of all records",
+        }
     }
 
     /// Whether every record is in, so that nobody needs to look at its key.

@@ -2,6 +2,7 @@
 
 use crate::bound::upper_bound;
 use crate::difference::DifferenceKind;
+use migration::checkpoint::verdict::{Kind, Outcome};
 use serde::{Deserialize, Serialize};
 
 /// The counts of a run.
@@ -41,31 +42,16 @@ impl Tally {
     }
 }
 
-/// What a run's counts say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// At most the rate allowed.
-    Pass,
-    /// More than the rate allowed.
-    Fail,
-    /// Too few records, or too many of them moving, to say.
-    Inconclusive,
-}
-
 /// Judges a run. A census passes on its exact rate, a sample on its bound at 95 %. What did not
 /// settle counts against a pass and is no evidence for a failure.
 #[must_use]
-pub fn judge(tally: &Tally, is_census: bool, rate_max: f64) -> Outcome {
+pub fn judge(tally: &Tally, kind: Kind, rate_max: f64) -> Outcome {
     if tally.compared == 0 {
         return Outcome::Inconclusive;
     }
-    let rate = |differing: u64| {
-        if is_census {
-            exact_rate(differing, tally.compared)
-        } else {
-            upper_bound(differing, tally.compared, 0.95)
-        }
+    let rate = |differing: u64| match kind {
+        Kind::Census => exact_rate(differing, tally.compared),
+        Kind::Sample => upper_bound(differing, tally.compared, 0.95),
     };
     if rate(tally.differing() + tally.unsettled) <= rate_max {
         Outcome::Pass
@@ -86,7 +72,8 @@ pub fn exact_rate(differing: u64, compared: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Tally, judge};
+    use super::{Tally, judge};
+    use migration::checkpoint::verdict::{Kind, Outcome};
 
     fn tally(compared: u64, missing: u64, unsettled: u64) -> Tally {
         Tally { compared, missing, unsettled, ..Tally::default() }
@@ -94,25 +81,25 @@ mod tests {
 
     #[test]
     fn a_census_of_a_million_passes_with_one_difference_and_fails_with_two() {
-        assert_eq!(judge(&tally(1_000_000, 1, 0), true, 1e-6), Outcome::Pass);
-        assert_eq!(judge(&tally(1_000_000, 2, 0), true, 1e-6), Outcome::Fail);
+        assert_eq!(judge(&tally(1_000_000, 1, 0), Kind::Census, 1e-6), Outcome::Pass);
+        assert_eq!(judge(&tally(1_000_000, 2, 0), Kind::Census, 1e-6), Outcome::Fail);
     }
 
     #[test]
     fn a_sample_of_a_million_without_a_difference_is_not_enough_for_six_nines() {
-        assert_eq!(judge(&tally(1_000_000, 0, 0), false, 1e-6), Outcome::Inconclusive);
-        assert_eq!(judge(&tally(2_995_733, 0, 0), false, 1e-6), Outcome::Pass);
-        assert_eq!(judge(&tally(1_000_000, 2, 0), false, 1e-6), Outcome::Fail);
+        assert_eq!(judge(&tally(1_000_000, 0, 0), Kind::Sample, 1e-6), Outcome::Inconclusive);
+        assert_eq!(judge(&tally(2_995_733, 0, 0), Kind::Sample, 1e-6), Outcome::Pass);
+        assert_eq!(judge(&tally(1_000_000, 2, 0), Kind::Sample, 1e-6), Outcome::Fail);
     }
 
     #[test]
     fn records_that_never_settle_prevent_a_pass_and_prove_no_failure() {
-        assert_eq!(judge(&tally(1_000_000, 0, 2), true, 1e-6), Outcome::Inconclusive);
-        assert_eq!(judge(&tally(1_000_000, 0, 1), true, 1e-6), Outcome::Pass);
+        assert_eq!(judge(&tally(1_000_000, 0, 2), Kind::Census, 1e-6), Outcome::Inconclusive);
+        assert_eq!(judge(&tally(1_000_000, 0, 1), Kind::Census, 1e-6), Outcome::Pass);
     }
 
     #[test]
     fn nothing_compared_is_no_evidence() {
-        assert_eq!(judge(&Tally::default(), true, 1e-6), Outcome::Inconclusive);
+        assert_eq!(judge(&Tally::default(), Kind::Census, 1e-6), Outcome::Inconclusive);
     }
 }

@@ -6,10 +6,10 @@
 mod memory_bed;
 
 use memory_bed::Bed;
+use migration::checkpoint::verdict::Outcome;
 use migration::sample::Sample;
 use verify::difference::DifferenceKind;
 use verify::scope::Scope;
-use verify::tally::Outcome;
 
 const ROWS: i128 = 1_000;
 

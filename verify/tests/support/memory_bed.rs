@@ -2,6 +2,7 @@
 
 use migration::batch::{Batch, Column, Schema};
 use migration::checkpoint::MemoryCheckpoint;
+use migration::checkpoint::verdict::Outcome;
 use migration::clock::Timestamp;
 use migration::key::Key;
 use migration::layout::Layout;
@@ -23,7 +24,6 @@ use verify::difference::Difference;
 use verify::record::{Records, RunRecord};
 use verify::run::{Ended, Observer, Parts, Run};
 use verify::scope::Scope;
-use verify::tally::Outcome;
 
 const PARTITION: &str = "changes";
 
