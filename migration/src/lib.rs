@@ -24,9 +24,11 @@ pub mod process;
 pub mod protocol;
 pub mod queue;
 pub mod repair;
+pub mod retry;
 pub mod sample;
 pub mod shutdown;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod throttle;
 pub mod value;
