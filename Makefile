@@ -1,0 +1,37 @@
+# The two commands that matter are `make demo` and `make test`. They need Rust, a C compiler and
+# make, and nothing done first.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+FLIGHT := playbooks/first-flight
+# One profile for the demo and the tests, so that the dependencies are compiled once.
+RELEASE := --release --locked
+
+.PHONY: help demo test faults model bench clean
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Carries out a whole migration under live writes, in three minutes; CHAOS=1 kills a phase every second
+	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p cutover -p service -p playbook
+	rm -rf $(FLIGHT)/flight
+	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128
+
+test: ## Everything that must hold before a change lands: format, lints and all tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(RELEASE) --workspace --all-targets -- -D warnings
+	$(CARGO) build $(RELEASE) --workspace --bins
+	$(CARGO) test $(RELEASE) --workspace
+
+faults: ## Kills every phase at every fail point
+	FAULTS=all $(CARGO) test $(RELEASE) --workspace --features migration/faults -- fault
+
+model: ## Checks the protocol's model in every configuration
+	$(CARGO) run $(RELEASE) -p model
+
+bench: ## Compares with bare loops through the same driver; ONLY=name runs one
+	$(CARGO) run $(RELEASE) -p bench -- $(if $(ONLY),--only $(ONLY))
+
+clean: ## Removes what was built and what the demo left
+	$(CARGO) clean
+	rm -rf $(FLIGHT)/flight
