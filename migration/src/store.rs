@@ -6,10 +6,12 @@
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
 mod memory;
+mod sqlite;
 mod step;
 mod transactional;
 
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
+pub use sqlite::{OpenMode, SqliteStore};
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
     RepairEntry, RepairStep, SideTable, StartPosition, Tally,
@@ -50,6 +52,9 @@ pub struct TableDescription {
     pub other_unique_keys: Vec<Vec<String>>,
     /// Whether an integer key is never given out twice, even after deletes (`AUTOINCREMENT`).
     pub key_never_reused: bool,
+    /// Columns whose declared type the engine does not know, with that type: the plan has to state
+    /// theirs, and what `schema` says of them is a guess.
+    pub unknown_types: Vec<(String, String)>,
 }
 
 /// A place where records lie. Reads only.

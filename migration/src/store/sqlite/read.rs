@@ -1,0 +1,203 @@
+//! Reads of records, straight into the batch.
+
+use super::error::failed;
+use super::shape::Shape;
+use super::value::{self, Storage};
+use super::{SqliteStore, statement};
+use crate::batch::{Batch, Schema};
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
+use crate::store::ReadLimit;
+use crate::value::Value;
+use futures::TryStreamExt;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
+use std::sync::Arc;
+
+/// The records with keys in (`after`, `until`], in key order.
+pub(super) async fn scan(
+    store: &SqliteStore,
+    schema: &Arc<Schema>,
+    (after, until): (Option<&Key>, Option<&Key>),
+    limit: ReadLimit,
+) -> Result<Batch> {
+    let shape = store.shape(&schema.table).await?;
+    let reader = Reader::new(store, schema, &shape)?;
+    let mut arguments = SqliteArguments::default();
+    let lower = after.map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
+    let upper = until.map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
+    if upper == Some(0) {
+        return Ok(Batch::new(Arc::clone(schema)));
+    }
+    let lower = lower.filter(|columns| *columns > 0);
+    value::add(&mut arguments, i64::try_from(limit.rows_max.max(1)).unwrap_or(i64::MAX))?;
+    let mut batch = Batch::new(Arc::clone(schema));
+    let bytes_max = limit.bytes_max;
+    reader.run(statement::scan(schema, lower, upper), arguments, bytes_max, &mut batch).await?;
+    Ok(batch)
+}
+
+/// The records with these keys.
+pub(super) async fn read(store: &SqliteStore, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
+    let shape = store.shape(&schema.table).await?;
+    let reader = Reader::new(store, schema, &shape)?;
+    let mut batch = Batch::new(Arc::clone(schema));
+    let mut rest = keys;
+    for size in statement::sizes(keys.len(), schema.key.len()) {
+        let (part, after) = rest.split_at(size);
+        rest = after;
+        let mut arguments = SqliteArguments::default();
+        for key in part {
+            if reader.bind_key(&mut arguments, key)? != schema.key.len() {
+                return Err(Error::new(ErrorKind::Unreadable, "read records: not a whole key")
+                    .with("table", &schema.table)
+                    .with("key", key));
+            }
+        }
+        reader.run(statement::read(schema, size), arguments, usize::MAX, &mut batch).await?;
+    }
+    Ok(batch)
+}
+
+/// Number of records. SQLite keeps no estimate; counting walks the smallest index.
+pub(super) async fn count(store: &SqliteStore, table: &str) -> Result<u64> {
+    let failed = |error| failed("count records", &store.path, error).with("table", table);
+    let count: i64 = sqlx::query_scalar(AssertSqlSafe(statement::count(table)))
+        .fetch_one(&store.pools.readers)
+        .await
+        .map_err(failed)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Keys that cut the table into equal parts, each found by walking on from the one before.
+pub(super) async fn split_points(
+    store: &SqliteStore,
+    schema: &Arc<Schema>,
+    count: usize,
+) -> Result<Vec<Key>> {
+    let shape = store.shape(&schema.table).await?;
+    let reader = Reader::new(store, schema, &shape)?;
+    let records = self::count(store, &schema.table).await?;
+    let part = records / u64::try_from(count.max(1)).unwrap_or(u64::MAX);
+    let mut points = Vec::new();
+    while part > 0 && points.len() + 1 < count {
+        let mut arguments = SqliteArguments::default();
+        let lower = points.last().map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
+        value::add(&mut arguments, i64::try_from(part - 1).unwrap_or(i64::MAX))?;
+        let sql = statement::key_after(schema, lower);
+        let found = sqlx::query_with(AssertSqlSafe(sql), arguments)
+            .fetch_optional(&store.pools.readers)
+            .await
+            .map_err(|error| reader.failed(error))?;
+        let Some(row) = found else { break };
+        points.push(reader.key_of(&row)?);
+    }
+    Ok(points)
+}
+
+/// What reading one table takes.
+struct Reader<'a> {
+    store: &'a SqliteStore,
+    schema: &'a Schema,
+    storage: Vec<Storage>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(store: &'a SqliteStore, schema: &'a Schema, shape: &Shape) -> Result<Self> {
+        Ok(Self { store, schema, storage: shape.storage(schema)? })
+    }
+
+    /// Binds a key and returns how many columns it has.
+    fn bind_key(&self, arguments: &mut SqliteArguments, key: &Key) -> Result<usize> {
+        let columns = key.columns()?;
+        if columns.len() > self.schema.key.len() {
+            return Err(Error::new(ErrorKind::Unreadable, "read records: the key is too long")
+                .with("table", &self.schema.table)
+                .with("key", key));
+        }
+        for (column, &place) in columns.iter().zip(&self.schema.key) {
+            value::bind(arguments, column.value(), self.storage[place])
+                .map_err(|error| error.with("table", &self.schema.table).with("key", key))?;
+        }
+        Ok(columns.len())
+    }
+
+    /// Runs a query and appends what it finds, up to the record that crosses `bytes_max`.
+    async fn run(
+        &self,
+        sql: String,
+        arguments: SqliteArguments,
+        bytes_max: usize,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let mut connection =
+            self.store.pools.readers.acquire().await.map_err(|error| self.failed(error))?;
+        let mut rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await.map_err(|error| self.failed(error))? {
+            self.push(&row, batch)?;
+            if batch.byte_count() >= bytes_max {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, row: &SqliteRow, batch: &mut Batch) -> Result<()> {
+        let mut scratch = String::new();
+        for column in 0..self.storage.len() {
+            let value = self.value(row, column, column, &mut scratch);
+            let pushed = value.and_then(|value| batch.push(value));
+            if let Err(error) = pushed {
+                batch.discard_partial();
+                return Err(self.at_key(error, row));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a column, which stands at `place` in the row.
+    fn value<'r>(
+        &self,
+        row: &'r SqliteRow,
+        place: usize,
+        column: usize,
+        scratch: &'r mut String,
+    ) -> Result<Value<'r>> {
+        let raw = row.try_get_raw(place).map_err(|error| self.failed(error))?;
+        value::value(raw, self.storage[column], scratch).map_err(|found| {
+            let column = &self.schema.columns[column];
+            Error::new(ErrorKind::Unreadable, "read value: it is not of its column's type")
+                .with("table", &self.schema.table)
+                .with("column", &column.name)
+                .with("type", column.column_type)
+                .with("found", found)
+        })
+    }
+
+    /// The key of a row that holds nothing else.
+    fn key_of(&self, row: &SqliteRow) -> Result<Key> {
+        let mut scratch = vec![String::new(); self.schema.key.len()];
+        let columns = self.schema.key.iter().zip(&mut scratch).enumerate();
+        let values: Vec<Value<'_>> = columns
+            .map(|(place, (&column, scratch))| self.value(row, place, column, scratch))
+            .collect::<Result<_>>()?;
+        Key::new(values).map_err(|error| error.with("table", &self.schema.table))
+    }
+
+    /// Says which record it is, if its key can be read.
+    fn at_key(&self, error: Error, row: &SqliteRow) -> Error {
+        let mut scratch = vec![String::new(); self.schema.key.len()];
+        let columns = self.schema.key.iter().zip(&mut scratch);
+        let values: Result<Vec<Value<'_>>> =
+            columns.map(|(&column, scratch)| self.value(row, column, column, scratch)).collect();
+        let hint = "mend the value, or state the column's real type in the plan (`types`)";
+        match values.and_then(Key::new) {
+            Ok(key) => error.with("key", key).hint(hint),
+            Err(_) => error.hint(hint),
+        }
+    }
+
+    fn failed(&self, error: sqlx::Error) -> Error {
+        failed("read records", &self.store.path, error).with("table", &self.schema.table)
+    }
+}

@@ -1,0 +1,315 @@
+//! The text of every statement. Identifiers pass [`quote`], values are bound: nothing else of what
+//! a plan or a database says gets into SQL.
+//!
+//! Columns in expressions are qualified: SQLite takes an unqualified quoted name that no column has
+//! for a string, and compares with that.
+
+use crate::batch::Schema;
+
+/// Most values bound to one statement (SQLite's `SQLITE_MAX_VARIABLE_NUMBER`).
+const BINDS_MAX: usize = 32_766;
+
+/// Rows per statement. A few fixed sizes, so that every statement is prepared once; beyond some
+/// hundred rows a statement costs memory and saves nothing.
+const SIZES: [usize; 4] = [512, 64, 8, 1];
+
+/// The parts in which to write or read `count` rows of `binds` values each, largest first: how many
+/// rows each statement has.
+pub(super) fn sizes(count: usize, binds: usize) -> impl Iterator<Item = usize> {
+    let mut left = count;
+    std::iter::from_fn(move || {
+        let fits = |size: &usize| *size <= left && size * binds <= BINDS_MAX;
+        let size = SIZES.into_iter().find(fits).or((left > 0).then_some(1))?;
+        left -= size;
+        Some(size)
+    })
+}
+
+/// An identifier, as SQL writes it.
+pub(super) fn quote(identifier: &str) -> String {
+    format!("\"{}\"", identifier.replace('"', "\"\""))
+}
+
+/// `a, b`: columns of the table where nothing else can be meant.
+fn names<'a>(columns: impl IntoIterator<Item = &'a str>) -> String {
+    join(columns.into_iter().map(quote))
+}
+
+/// `r.a, r.b`.
+fn qualified(schema: &Schema, columns: impl IntoIterator<Item = usize>) -> String {
+    join(columns.into_iter().map(|column| format!("r.{}", quote(&schema.columns[column].name))))
+}
+
+fn join(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn key_names(schema: &Schema) -> impl Iterator<Item = &str> {
+    schema.key.iter().map(|&column| schema.columns[column].name.as_str())
+}
+
+/// `(?, ?)`.
+fn placeholders(count: usize) -> String {
+    format!("({})", vec!["?"; count].join(", "))
+}
+
+/// `(?, ?), (?, ?)`.
+fn rows(count: usize, columns: usize) -> String {
+    vec![placeholders(columns); count].join(", ")
+}
+
+/// Records in key order: binds the lower key if there is one, the upper one if there is one, the
+/// limit. `lower` and `upper` are the numbers of columns that the keys have.
+pub(super) fn scan(schema: &Schema, lower: Option<usize>, upper: Option<usize>) -> String {
+    let columns = qualified(schema, 0..schema.columns.len());
+    format!("SELECT {columns} {}", in_key_order(schema, lower, upper, "LIMIT ?"))
+}
+
+/// The key that lies some keys after the lower one: binds the lower key if there is one, the number
+/// of keys to pass over.
+pub(super) fn key_after(schema: &Schema, lower: Option<usize>) -> String {
+    let columns = qualified(schema, schema.key.iter().copied());
+    format!("SELECT {columns} {}", in_key_order(schema, lower, None, "LIMIT 1 OFFSET ?"))
+}
+
+fn in_key_order(
+    schema: &Schema,
+    lower: Option<usize>,
+    upper: Option<usize>,
+    limit: &str,
+) -> String {
+    // A key of fewer columns sorts before every key that it begins.
+    let bound = |columns: usize, whole: &str, part: &str| {
+        let key = qualified(schema, schema.key.iter().copied().take(columns));
+        let compare = if columns < schema.key.len() { part } else { whole };
+        format!("({key}) {compare} {}", placeholders(columns))
+    };
+    let lower = lower.map(|columns| bound(columns, ">", ">="));
+    let upper = upper.map(|columns| bound(columns, "<=", "<"));
+    let conditions: Vec<String> = lower.into_iter().chain(upper).collect();
+    let condition = match conditions.as_slice() {
+        [] => String::new(),
+        _ => format!("WHERE {} ", conditions.join(" AND ")),
+    };
+    let key = qualified(schema, schema.key.iter().copied());
+    format!("FROM {} AS r {condition}ORDER BY {key} {limit}", quote(&schema.table))
+}
+
+/// Records by key: binds `count` keys.
+pub(super) fn read(schema: &Schema, count: usize) -> String {
+    format!(
+        "SELECT {} FROM {} AS r WHERE {}",
+        qualified(schema, 0..schema.columns.len()),
+        quote(&schema.table),
+        key_is_one_of(schema, count)
+    )
+}
+
+/// Removes records by key: binds `count` keys.
+pub(super) fn delete(schema: &Schema, count: usize) -> String {
+    format!("DELETE FROM {} AS r WHERE {}", quote(&schema.table), key_is_one_of(schema, count))
+}
+
+fn key_is_one_of(schema: &Schema, count: usize) -> String {
+    let key = qualified(schema, schema.key.iter().copied());
+    match schema.key.len() {
+        1 => format!("{key} IN {}", placeholders(count)),
+        columns => format!("({key}) IN (VALUES {})", rows(count, columns)),
+    }
+}
+
+/// Inserts records whose key is not there: binds `count` records.
+pub(super) fn insert_absent(schema: &Schema, count: usize) -> String {
+    format!("{} DO NOTHING", insert(schema, count))
+}
+
+/// Writes records, new or not: binds `count` records.
+pub(super) fn upsert(schema: &Schema, count: usize) -> String {
+    let assignments: Vec<String> = (0..schema.columns.len())
+        .filter(|column| !schema.key.contains(column))
+        .map(|column| quote(&schema.columns[column].name))
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    match assignments.as_slice() {
+        [] => insert_absent(schema, count),
+        _ => format!("{} DO UPDATE SET {}", insert(schema, count), assignments.join(", ")),
+    }
+}
+
+fn insert(schema: &Schema, count: usize) -> String {
+    format!(
+        "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({})",
+        quote(&schema.table),
+        names(schema.columns.iter().map(|column| column.name.as_str())),
+        rows(count, schema.columns.len()),
+        names(key_names(schema)),
+    )
+}
+
+/// Number of records.
+pub(super) fn count(table: &str) -> String {
+    format!("SELECT count(*) FROM {}", quote(table))
+}
+
+/// One row if there is a record.
+pub(super) fn any(table: &str) -> String {
+    format!("SELECT 1 FROM {} LIMIT 1", quote(table))
+}
+
+/// The side tables, in the order in which they are listed. Every key begins with the migration.
+pub(super) const SIDE_TABLES: [&str; 4] =
+    ["midflight_format", "midflight_guard", "midflight_partition", "midflight_range"];
+
+/// What creates them.
+pub(super) const CREATE_SIDE_TABLES: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS midflight_format (\
+     migration TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+    // kind: 0 lease only, 1 present, 2 deleted, 3 dirty.
+    "CREATE TABLE IF NOT EXISTS midflight_guard (\
+     migration TEXT NOT NULL, source_table TEXT NOT NULL, range_key BLOB NOT NULL, \
+     target_table TEXT NOT NULL, version BLOB NOT NULL, kind INTEGER NOT NULL, lease BLOB, \
+     PRIMARY KEY (migration, source_table, range_key, target_table)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS midflight_partition (\
+     migration TEXT NOT NULL, partition TEXT NOT NULL, generation INTEGER NOT NULL, \
+     owner BLOB NOT NULL, start BLOB NOT NULL, next BLOB NOT NULL, \
+     PRIMARY KEY (migration, partition)) WITHOUT ROWID",
+    // after: the exclusive lower bound, empty for none, names the range.
+    "CREATE TABLE IF NOT EXISTS midflight_range (\
+     migration TEXT NOT NULL, source_table TEXT NOT NULL, after BLOB NOT NULL, until BLOB, \
+     epoch INTEGER NOT NULL, owner BLOB NOT NULL, state TEXT NOT NULL, progress TEXT NOT NULL, \
+     reached BLOB, batches INTEGER NOT NULL, \
+     PRIMARY KEY (migration, source_table, after)) WITHOUT ROWID",
+];
+
+/// Whether there are side tables.
+pub(super) const HAS_SIDE_TABLES: &str =
+    "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'midflight_format'";
+
+/// The format of a migration's side tables: binds the migration.
+pub(super) const FORMAT: &str = "SELECT version FROM midflight_format WHERE migration = ?";
+
+/// Marks a migration as set up: binds migration, version.
+pub(super) const PUT_FORMAT: &str = "INSERT INTO midflight_format (migration, version) \
+     VALUES (?, ?) ON CONFLICT (migration) DO NOTHING";
+
+/// Binds migration, partition.
+pub(super) const PARTITION: &str = "SELECT generation, owner, start, next \
+     FROM midflight_partition WHERE migration = ? AND partition = ?";
+
+/// Binds migration, partition, generation, owner, start, next.
+pub(super) const PUT_PARTITION: &str = "INSERT INTO midflight_partition \
+     (migration, partition, generation, owner, start, next) VALUES (?, ?, ?, ?, ?, ?) \
+     ON CONFLICT (migration, partition) DO UPDATE SET generation = excluded.generation, \
+     owner = excluded.owner, start = excluded.start, next = excluded.next";
+
+const RANGE_COLUMNS: &str = "after, until, epoch, owner, state, progress, reached, batches";
+
+/// One range: binds migration, source table, lower bound.
+pub(super) fn range() -> String {
+    format!(
+        "SELECT {RANGE_COLUMNS} FROM midflight_range \
+         WHERE migration = ? AND source_table = ? AND after = ?"
+    )
+}
+
+/// Ranges whose lower bound lies after another: binds migration, source table, bound, limit.
+pub(super) fn ranges_after(is_first_page: bool) -> String {
+    let compare = if is_first_page { ">=" } else { ">" };
+    format!(
+        "SELECT {RANGE_COLUMNS} FROM midflight_range \
+         WHERE migration = ? AND source_table = ? AND after {compare} ? ORDER BY after LIMIT ?"
+    )
+}
+
+/// Ranges that hold keys of an interval: binds migration, source table, last key, first key.
+pub(super) fn ranges_of() -> String {
+    format!(
+        "SELECT {RANGE_COLUMNS} FROM midflight_range \
+         WHERE migration = ? AND source_table = ? AND after < ? AND (until IS NULL OR until >= ?) \
+         ORDER BY after"
+    )
+}
+
+/// Binds migration, source table and the columns of a range.
+pub(super) const PUT_RANGE: &str = "INSERT INTO midflight_range (migration, source_table, after, \
+     until, epoch, owner, state, progress, reached, batches) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT (migration, source_table, after) DO UPDATE SET until = excluded.until, \
+     epoch = excluded.epoch, owner = excluded.owner, state = excluded.state, \
+     progress = excluded.progress, reached = excluded.reached, batches = excluded.batches";
+
+/// Guards by key, each with its place among the keys: binds migration, source table, target table
+/// and `count` range keys, in this order.
+pub(super) fn guards(count: usize) -> String {
+    let keys: Vec<String> = (0..count).map(|place| format!("({place}, ?)")).collect();
+    format!(
+        "WITH t (migration, source_table, target_table) AS (VALUES (?, ?, ?)), \
+         k (place, range_key) AS (VALUES {}) \
+         SELECT k.place, g.version, g.kind, g.lease FROM t CROSS JOIN k CROSS JOIN midflight_guard g \
+         WHERE g.migration = t.migration AND g.source_table = t.source_table \
+         AND g.range_key = k.range_key AND g.target_table = t.target_table",
+        keys.join(", ")
+    )
+}
+
+/// Guards of an interval: binds migration, source table, first key, last key, limit.
+pub(super) const GUARDS_BETWEEN: &str = "SELECT range_key, target_table, version, kind, lease \
+     FROM midflight_guard WHERE migration = ? AND source_table = ? AND range_key >= ? \
+     AND range_key <= ? ORDER BY range_key, target_table LIMIT ?";
+
+/// Writes guards: binds migration, source table, target table and `count` times range key, version,
+/// kind, lease.
+pub(super) fn put_guards(count: usize) -> String {
+    format!(
+        "WITH t (migration, source_table, target_table) AS (VALUES (?, ?, ?)), \
+         g (range_key, version, kind, lease) AS (VALUES {}) \
+         INSERT INTO midflight_guard \
+         (migration, source_table, target_table, range_key, version, kind, lease) \
+         SELECT t.migration, t.source_table, t.target_table, g.range_key, g.version, g.kind, \
+         g.lease FROM t CROSS JOIN g WHERE true \
+         ON CONFLICT (migration, source_table, range_key, target_table) DO UPDATE SET \
+         version = excluded.version, kind = excluded.kind, lease = excluded.lease",
+        rows(count, 4)
+    )
+}
+
+/// Removes guards of a range that are not dirty: binds migration, source table, the lower bound,
+/// the upper bound twice, the highest version, the limit.
+pub(super) const DELETE_GUARDS: &str = "DELETE FROM midflight_guard \
+     WHERE (migration, source_table, range_key, target_table) IN (\
+     SELECT migration, source_table, range_key, target_table FROM midflight_guard \
+     WHERE migration = ? AND source_table = ? AND range_key > ? \
+     AND (? IS NULL OR range_key <= ?) AND version <= ? AND kind <> 3 LIMIT ?)";
+
+/// Number of dirty guards of a range: binds migration, source table, the lower bound, the upper
+/// bound twice.
+pub(super) const COUNT_DIRTY: &str = "SELECT count(*) FROM midflight_guard \
+     WHERE migration = ? AND source_table = ? AND range_key > ? \
+     AND (? IS NULL OR range_key <= ?) AND kind = 3";
+
+/// A migration's rows in a side table: binds the migration.
+pub(super) fn count_side(table: &str) -> String {
+    format!("SELECT count(*) FROM {} WHERE migration = ?", quote(table))
+}
+
+/// Removes them: binds the migration.
+pub(super) fn clear_side(table: &str) -> String {
+    format!("DELETE FROM {} WHERE migration = ?", quote(table))
+}
+
+/// Removes a side table.
+pub(super) fn drop_side(table: &str) -> String {
+    format!("DROP TABLE IF EXISTS {}", quote(table))
+}
+
+/// What SQLite knows of a table: binds its name.
+pub(super) const TABLE: &str = "SELECT t.type, t.strict, s.sql FROM pragma_table_list AS t \
+     JOIN sqlite_schema AS s ON s.name = t.name WHERE t.schema = 'main' AND t.name = ?";
+
+/// Its columns: binds its name.
+pub(super) const TABLE_COLUMNS: &str =
+    "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid";
+
+/// Its unique indexes with their columns and collations: binds its name.
+pub(super) const TABLE_UNIQUE: &str = "SELECT l.name, l.origin, l.partial, x.name, x.coll \
+     FROM pragma_index_list(?) AS l JOIN pragma_index_xinfo(l.name) AS x \
+     WHERE l.\"unique\" = 1 AND x.key = 1 ORDER BY l.seq, x.seqno";
