@@ -94,6 +94,7 @@ fn described(table: &str, columns: &[(&str, ColumnType, bool)], key: &[usize]) -
         schema: Schema { table: table.to_owned(), columns, key: key.to_vec() },
         other_unique_keys: Vec::new(),
         key_never_reused: false,
+        unknown_types: Vec::new(),
     }
 }
 
@@ -170,7 +171,16 @@ fn key(columns: &[&str]) -> Key {
 
 #[test]
 fn a_source_that_does_not_fit_the_plan_is_refused() {
-    let cases: [Bad; 9] = [
+    let cases: [Bad; 10] = [
+        (
+            "the database does not tell a column's type: table followers, column constraint, \
+             declared \"STRING\" | state it in the plan: types = { constraint = \"int\" }",
+            |world| {
+                world.source.unknown_types.push(("constraint".into(), "STRING".into()));
+                // The plan states this one's.
+                world.source.unknown_types.push(("installed_kib".into(), String::new()));
+            },
+        ),
         (
             "the source table lacks a key column: table followers, column package | \
              did you mean \"packages\"?",
@@ -230,7 +240,13 @@ fn a_source_that_does_not_fit_the_plan_is_refused() {
 
 #[test]
 fn a_target_that_does_not_fit_the_plan_is_refused() {
-    let cases: [Bad; 10] = [
+    let cases: [Bad; 11] = [
+        (
+            "the database does not tell a column's type: table follower_of, column requirement, \
+             declared \"\" | state it in the plan: requirement = { from = \"constraint\", type = \
+             \"int\" }",
+            |world| world.targets[0].unknown_types.push(("requirement".into(), String::new())),
+        ),
         (
             "the target table lacks a column: table follower_of, column requirement | did you \
              mean \"requirements\"?",

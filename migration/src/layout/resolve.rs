@@ -10,6 +10,7 @@ use crate::batch::Schema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{TablePlan, nearest};
 use crate::store::TableDescription;
+use crate::value::ColumnType;
 use std::sync::Arc;
 
 impl Layout {
@@ -79,6 +80,25 @@ fn find(description: &TableDescription, column: &str, problem: &str) -> Result<u
             None => error.hint(format!("it has {}", names().collect::<Vec<_>>().join(", "))),
         }
     })
+}
+
+/// Refuses a column whose type neither the database nor the plan tells.
+fn check_type(
+    description: &TableDescription,
+    column: &str,
+    stated: Option<ColumnType>,
+    hint: &str,
+) -> Result<()> {
+    let unknown = description.unknown_types.iter().find(|(name, _)| name == column);
+    match (unknown, stated) {
+        (Some((_, declared)), None) => {
+            Err(refused("the database does not tell a column's type", &description.schema.table)
+                .with("column", column)
+                .with("declared", format!("{declared:?}"))
+                .hint(hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether these columns, in any order, are what the table keeps unique; `None` if not.

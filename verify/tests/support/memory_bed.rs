@@ -95,6 +95,7 @@ fn description(table: &str, key: &[&str]) -> TableDescription {
         lengths_max: vec![None; 3],
         other_unique_keys: Vec::new(),
         key_never_reused: false,
+        unknown_types: Vec::new(),
     }
 }
 

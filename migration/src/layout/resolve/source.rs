@@ -1,6 +1,6 @@
 //! The source table as the layout sees it.
 
-use super::{Unique, find, refused, unique_by};
+use super::{Unique, check_type, find, refused, unique_by};
 use crate::batch::{Column, Schema};
 use crate::error::Result;
 use crate::key::can_be_key;
@@ -30,7 +30,12 @@ pub(super) fn schema(
     for column in &description.schema.columns {
         let mut taken = table.into.iter().flat_map(|into| &into.columns);
         if taken.any(|mapped| mapped.from == column.name) {
-            columns.push(with_stated_type(table, column));
+            let stated = table.types.iter().find(|(name, _)| *name == column.name);
+            let stated = stated.map(|&(_, stated)| stated);
+            let hint = format!("state it in the plan: types = {{ {} = \"int\" }}", column.name);
+            check_type(description, &column.name, stated, &hint)?;
+            let column_type = stated.unwrap_or(column.column_type);
+            columns.push(Column { column_type, ..column.clone() });
         } else {
             left.push(column.name.as_str());
         }
@@ -112,13 +117,5 @@ fn check_unique(
                 .with("primary key", format!("({})", primary.join(", ")))
                 .hint("name the primary key or a unique key as `key` in the plan"))
         }
-    }
-}
-
-fn with_stated_type(table: &TablePlan, column: &Column) -> Column {
-    let stated = table.types.iter().find(|(name, _)| *name == column.name);
-    Column {
-        column_type: stated.map_or(column.column_type, |&(_, stated)| stated),
-        ..column.clone()
     }
 }

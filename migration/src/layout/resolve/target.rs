@@ -2,7 +2,7 @@
 
 use super::super::mapping::Mapping;
 use super::super::{Conversion, ShardFunction, Sharding, TargetLayout};
-use super::{Unique, find, key_schema, refused, unique_by};
+use super::{Unique, check_type, find, key_schema, refused, unique_by};
 use crate::batch::{Column, Schema};
 use crate::error::Result;
 use crate::key::can_be_key;
@@ -68,6 +68,11 @@ impl Resolver<'_> {
     fn column(&self, planned: &ColumnPlan) -> Result<(Column, Mapping)> {
         let at = find(self.description, &planned.name, "the target table lacks a column")?;
         let described = &self.description.schema.columns[at];
+        let hint = format!(
+            "state it in the plan: {} = {{ from = {:?}, type = \"int\" }}",
+            planned.name, planned.from
+        );
+        check_type(self.description, &described.name, planned.column_type, &hint)?;
         let column_type = planned.column_type.unwrap_or(described.column_type);
         let column = Column { column_type, ..described.clone() };
         let Some(from) = self.source.column(&planned.from) else {
