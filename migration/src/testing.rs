@@ -223,6 +223,7 @@ fn descriptions() -> (TableDescription, Vec<TableDescription>) {
             lengths_max: vec![None; 3],
             other_unique_keys: Vec::new(),
             key_never_reused: false,
+            unknown_types: Vec::new(),
         }
     };
     (

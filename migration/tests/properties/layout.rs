@@ -149,6 +149,7 @@ impl Case {
             lengths_max: vec![None; columns.len()],
             other_unique_keys: Vec::new(),
             key_never_reused: false,
+            unknown_types: Vec::new(),
         }
     }
 
