@@ -407,17 +407,17 @@ fn description(table: &str) -> TableDescription {
 pub(crate) fn renamed(bed: &Bed, first: &str) -> Layout {
     let mut description = description("followers");
     first.clone_into(&mut description.schema.table);
-    resolve(first, bed.layout.source().as_ref(), [description, self::description("following")])
+    resolve(first, bed.layout.source(), &[description, self::description("following")])
 }
 
 async fn layout(store: &dyn Target) -> Layout {
     let source = store.describe(SOURCE).await.unwrap();
     let targets =
         [store.describe("followers").await.unwrap(), store.describe("following").await.unwrap()];
-    resolve("followers", &source.schema, targets)
+    resolve("followers", &source.schema, &targets)
 }
 
-fn resolve(first: &str, source: &Schema, targets: [TableDescription; 2]) -> Layout {
+fn resolve(first: &str, source: &Schema, targets: &[TableDescription; 2]) -> Layout {
     let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
     let column = |(name, from): (&str, &str)| ColumnPlan {
         name: name.to_owned(),
@@ -448,5 +448,5 @@ fn resolve(first: &str, source: &Schema, targets: [TableDescription; 2]) -> Layo
         ],
     };
     let source = TableDescription { schema: source.clone(), ..description(SOURCE) };
-    Layout::resolve(&table, &source, &targets, 1).unwrap()
+    Layout::resolve(&table, &source, targets, 1).unwrap()
 }

@@ -86,7 +86,12 @@ pub(crate) async fn a_range_that_is_done_takes_no_more(bed: Bed) {
     assert_eq!(bed.copy(0, &Progress::End, &[]).await, copied(0, 0, 0));
     let done = bed.target.finish_range(SOURCE, None, &generation(1), 1).await.unwrap();
     assert_eq!(done, Finish::Mark);
-    assert_eq!(bed.copy(1, &Progress::End, &[EDGE]).await, CopyOutcome::Done);
+    // The worker that has marked it is as old as any other; one that claims it anew is told.
+    assert_eq!(bed.copy(1, &Progress::End, &[EDGE]).await, CopyOutcome::Fenced);
+    let anew = generation(9);
+    bed.target.claim_range(SOURCE, None, &anew).await.unwrap();
+    let end = Progress::End;
+    assert_eq!(bed.copy_as(&anew, None, 1, Some(&end), &[EDGE]).await, CopyOutcome::Done);
     assert_eq!(bed.both().await, []);
 }
 

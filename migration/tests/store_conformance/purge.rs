@@ -36,7 +36,7 @@ pub(crate) async fn after_a_purge_the_old_epoch_and_the_old_generation_are_refus
     bed.target.claim_partition(PARTITION, &generation(2)).await.unwrap();
     assert_eq!(bed.target.purge(SOURCE, None, &version(9), 100).await.unwrap(), 2);
     // Nothing but the fences stands between the deleted edge and its return now.
-    assert_eq!(bed.copy(1, &Progress::End, &[EDGE]).await, CopyOutcome::Done);
+    assert_eq!(bed.copy(1, &Progress::End, &[EDGE]).await, CopyOutcome::Fenced);
     assert_eq!(bed.live(1, &[set(EDGE, 0, "zombie")]).await, LiveOutcome::Fenced);
     // The current consumer, polling again from before its position, does not bring it back either.
     let current = generation(2);
