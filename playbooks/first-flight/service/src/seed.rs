@@ -29,14 +29,15 @@ CREATE TABLE outbox(
 );
 "#;
 
-/// One instance of the target: other names, other types, and every edge a second time.
+/// One instance of the target: other names, other types, and every edge a second time. The size is
+/// an exact decimal, which SQLite keeps only as text: it would make a float of a long DECIMAL.
 const SHARD_DDL: &str = "
 CREATE TABLE follower_of(
     followed    TEXT NOT NULL,
     follower    TEXT NOT NULL,
     requirement VARCHAR(64),
     category    TEXT,
-    size_kib    DECIMAL(20, 0),
+    size_kib    TEXT,
     changed_at  TIMESTAMP NOT NULL,
     PRIMARY KEY(followed, follower)
 );
@@ -45,7 +46,7 @@ CREATE TABLE follows(
     followed    TEXT NOT NULL,
     requirement VARCHAR(64),
     category    TEXT,
-    size_kib    DECIMAL(20, 0),
+    size_kib    TEXT,
     changed_at  TIMESTAMP NOT NULL,
     PRIMARY KEY(follower, followed)
 );

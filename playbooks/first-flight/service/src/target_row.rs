@@ -21,13 +21,13 @@ pub(crate) fn edge_of(row: &Row<'_>) -> Result<Edge> {
     })
 }
 
-/// A decimal of scale zero.
+/// A decimal without fraction, as text: its digits and nothing else.
 fn integer(row: &Row<'_>, column: usize) -> Result<Option<i64>> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
-        ValueRef::Integer(value) => Ok(Some(value)),
         ValueRef::Text(text) => {
-            let value = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            let text = std::str::from_utf8(text).unwrap_or_default();
+            let value = text.parse::<i64>().ok().filter(|value| value.to_string() == text);
             value.map(Some).ok_or_else(|| unexpected(column, Type::Text))
         }
         other => Err(unexpected(column, other.data_type())),

@@ -25,9 +25,14 @@ pub(crate) struct Compared {
     pub(crate) follows: u64,
 }
 
-/// One comparison: a table, by what is wrong with its records.
+type EdgeOf = fn(&Row<'_>) -> rusqlite::Result<Edge>;
+
+/// One comparison: a table, and what may be wrong with its records.
 struct Pass {
     number: u8,
+    statement: &'static str,
+    sharded_by: Option<fn(&Edge) -> &str>,
+    unreadable: &'static str,
     missing: &'static str,
     different: &'static str,
     extra: &'static str,
@@ -36,6 +41,9 @@ struct Pass {
 
 const IN_SOURCE: Pass = Pass {
     number: 1,
+    statement: SOURCE,
+    sharded_by: None,
+    unreadable: "a record of the source cannot be read",
     missing: "an acknowledged edge is missing in the source",
     different: "an edge of the source is not what was acknowledged",
     extra: "an edge of the source was never acknowledged, or was deleted",
@@ -43,6 +51,9 @@ const IN_SOURCE: Pass = Pass {
 };
 const BY_FOLLOWED: Pass = Pass {
     number: 2,
+    statement: FOLLOWER_OF,
+    sharded_by: Some(|edge| &edge.package),
+    unreadable: "a record of follower_of cannot be read",
     missing: "an acknowledged edge is missing in follower_of",
     different: "an edge of follower_of is not what was acknowledged",
     extra: "an edge of follower_of was deleted, or was never there",
@@ -50,6 +61,9 @@ const BY_FOLLOWED: Pass = Pass {
 };
 const BY_FOLLOWER: Pass = Pass {
     number: 3,
+    statement: FOLLOWS,
+    sharded_by: Some(|edge| &edge.dependent),
+    unreadable: "a record of follows cannot be read",
     missing: "an acknowledged edge is missing in follows",
     different: "an edge of follows is not what was acknowledged",
     extra: "an edge of follows was deleted, or was never there",
@@ -62,73 +76,68 @@ pub(super) fn compare(
     expected: &mut Expected,
     findings: &mut Findings,
 ) -> Result<Compared> {
-    let mut compared = Compared::default();
-    let source = dir.open_source_to_read()?;
-    each(&source, SOURCE, writer::edge_of, |edge| {
-        compared.source += 1;
-        IN_SOURCE.meet(edge, expected, findings);
-    })?;
-    IN_SOURCE.end(expected, findings);
-
-    for (shard, instance) in dir.open_shards_to_read()?.iter().enumerate() {
-        each(instance, FOLLOWER_OF, target_row::edge_of, |edge| {
-            compared.follower_of += 1;
-            check_shard(edge, &edge.package, shard, findings);
-            BY_FOLLOWED.meet(edge, expected, findings);
-        })?;
-    }
-    BY_FOLLOWED.end(expected, findings);
-
-    for (shard, instance) in dir.open_shards_to_read()?.iter().enumerate() {
-        each(instance, FOLLOWS, target_row::edge_of, |edge| {
-            compared.follows += 1;
-            check_shard(edge, &edge.dependent, shard, findings);
-            BY_FOLLOWER.meet(edge, expected, findings);
-        })?;
-    }
-    BY_FOLLOWER.end(expected, findings);
-    Ok(compared)
+    let shards = dir.open_shards_to_read()?;
+    let source = [dir.open_source_to_read()?];
+    let mut bench = Bench { expected, findings };
+    Ok(Compared {
+        source: bench.hold(&IN_SOURCE, &source, writer::edge_of)?,
+        follower_of: bench.hold(&BY_FOLLOWED, &shards, target_row::edge_of)?,
+        follows: bench.hold(&BY_FOLLOWER, &shards, target_row::edge_of)?,
+    })
 }
 
-fn check_shard(edge: &Edge, key: &str, shard: usize, findings: &mut Findings) {
-    if shard_of(key) != shard {
-        findings.add("an edge is on the wrong shard", || format!("{} on {shard}", name(edge)));
-    }
+/// Where records are held against the oracle.
+struct Bench<'a> {
+    expected: &'a mut Expected,
+    findings: &'a mut Findings,
 }
 
-impl Pass {
-    fn meet(&self, edge: &Edge, expected: &mut Expected, findings: &mut Findings) {
-        let wrong = match expected.meet(edge, self.number) {
-            Match::Same => return,
-            Match::Different => self.different,
-            Match::Extra => self.extra,
-            Match::Twice => self.twice,
-        };
-        findings.add(wrong, || name(edge));
-    }
-
-    fn end(&self, expected: &Expected, findings: &mut Findings) {
-        for (package, dependent) in expected.missing(self.number) {
-            findings.add(self.missing, || format!("{package} <- {dependent}"));
+impl Bench<'_> {
+    /// Holds a whole table, over all its instances; returns the number of records.
+    fn hold(&mut self, pass: &Pass, instances: &[Connection], edge_of: EdgeOf) -> Result<u64> {
+        let mut count = 0;
+        for (shard, instance) in instances.iter().enumerate() {
+            each(instance, pass.statement, edge_of, |edge| {
+                count += 1;
+                match edge {
+                    Ok(edge) => self.meet(pass, &edge, shard),
+                    Err(error) => self.findings.add(pass.unreadable, || error.to_string()),
+                }
+            })?;
         }
+        for (package, dependent) in self.expected.missing(pass.number) {
+            self.findings.add(pass.missing, || format!("{package} <- {dependent}"));
+        }
+        Ok(count)
+    }
+
+    fn meet(&mut self, pass: &Pass, edge: &Edge, shard: usize) {
+        let name = || format!("{} <- {}", edge.package, edge.dependent);
+        if pass.sharded_by.is_some_and(|key| shard_of(key(edge)) != shard) {
+            self.findings.add("an edge is on the wrong shard", || format!("{} on {shard}", name()));
+        }
+        let wrong = match self.expected.meet(edge, pass.number) {
+            Match::Same => return,
+            Match::Different => pass.different,
+            Match::Extra => pass.extra,
+            Match::Twice => pass.twice,
+        };
+        self.findings.add(wrong, name);
     }
 }
 
-fn name(edge: &Edge) -> String {
-    format!("{} <- {}", edge.package, edge.dependent)
-}
-
+/// Visits every record. One that is not what the service ever wrote is visited as such.
 fn each(
     connection: &Connection,
     statement: &str,
-    edge_of: fn(&Row<'_>) -> rusqlite::Result<Edge>,
-    mut visit: impl FnMut(&Edge),
+    edge_of: EdgeOf,
+    mut visit: impl FnMut(rusqlite::Result<Edge>),
 ) -> Result<()> {
     let failed = |error| database_error("read every record", error);
     let mut select = connection.prepare(statement).map_err(failed)?;
     let mut rows = select.query([]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        visit(&edge_of(row).map_err(failed)?);
+        visit(edge_of(row));
     }
     Ok(())
 }

@@ -96,6 +96,7 @@ impl Flight {
     }
 
     fn copy_edge(&self, edge: &Edge) {
+        let size_kib = edge.installed_kib.map(|kib| kib.to_string());
         let time = jiff::Timestamp::from_microsecond(edge.changed_at).unwrap();
         let time = time.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
         for (table, first, second) in [
@@ -103,8 +104,7 @@ impl Flight {
             ("follows", &edge.dependent, &edge.package),
         ] {
             let sql = format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
-            let values =
-                params![first, second, edge.constraint, edge.section, edge.installed_kib, time];
+            let values = params![first, second, edge.constraint, edge.section, size_kib, time];
             self.shard(first).execute(&sql, values).unwrap();
         }
     }
@@ -205,6 +205,16 @@ fn null_in_place_of_empty_is_found() {
     let changed = ["zsh", "dash"].map(|key| flight.shard(key).execute(sql, []).unwrap());
     assert!(changed.contains(&1));
     flight.assert_found("1 x an edge of follows is not what was acknowledged");
+}
+
+#[test]
+fn a_value_of_another_type_is_found() {
+    let flight = Flight::seeded();
+    flight.copy();
+    let sql = "UPDATE follower_of SET changed_at = 7 WHERE followed = 'perl'";
+    assert_eq!(flight.shard("perl").execute(sql, []).unwrap(), 1);
+    flight.assert_found("1 x a record of follower_of cannot be read");
+    flight.assert_found("1 x an acknowledged edge is missing in follower_of");
 }
 
 #[test]
