@@ -94,8 +94,10 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Gate {
     /// The stage it leads from.
+    #[serde(serialize_with = "migration::cli::json::id")]
     pub from: Stage,
     /// The stage it leads to; `None` above the last.
+    #[serde(serialize_with = "stage_name")]
     pub to: Option<Stage>,
     /// One finding a condition.
     pub findings: Vec<Finding>,
@@ -151,6 +153,14 @@ fn findings(gate: &GatePlan, evidence: &Evidence) -> Vec<Finding> {
         findings.push(soak::check(gate, evidence));
     }
     findings
+}
+
+fn stage_name<S: serde::Serializer>(
+    stage: &Option<Stage>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    use serde::Serialize as _;
+    stage.map(|stage| stage.to_string()).serialize(serializer)
 }
 
 fn met(condition: &'static str, reason: impl Into<String>) -> Finding {

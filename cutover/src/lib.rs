@@ -5,7 +5,10 @@
 //! Both meet in one entry of the checkpoint store, and in the rollback file, which works without
 //! it. The decision itself is [`decide()`], one pure function for everybody who asks.
 
+mod args;
 mod bucket;
+mod command;
+mod context;
 mod decide;
 mod evidence;
 mod gate;
@@ -16,7 +19,9 @@ mod stage;
 mod switch;
 mod whitelist;
 
+pub use args::Args;
 pub use bucket::{BUCKETS, bucket, hash};
+pub use command::run;
 pub use decide::{Decision, Reason, State, Store, decide};
 pub use evidence::{gather, mirrored};
 pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, Seen, VerdictsSeen};

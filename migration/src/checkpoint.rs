@@ -46,6 +46,21 @@ pub async fn open_existing(engine: &Engine, migration: &str) -> Result<Arc<dyn C
     }
 }
 
+/// Opens the checkpoint store of a migration if there is one: for commands that may come before the
+/// beginning.
+///
+/// # Errors
+/// Those of [`open`].
+pub async fn open_if_begun(
+    engine: &Engine,
+    migration: &str,
+) -> Result<Option<Arc<dyn CheckpointStore>>> {
+    match engine {
+        Engine::Sqlite { path } if !path.exists() => Ok(None),
+        Engine::Sqlite { .. } => open_existing(engine, migration).await.map(Some),
+    }
+}
+
 /// The revision of an entry: it changes with every put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision(pub u64);

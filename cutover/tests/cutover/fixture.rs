@@ -1,10 +1,15 @@
 //! A plan in a directory of its own.
 
-use cutover::{Action, Record, Signed, Stage};
+use cutover::{Action, Counts, Record, Signed, Stage};
+use migration::checkpoint::progress::{Activity, Snapshot};
+use migration::checkpoint::verdict::{self, Dimension, Kind, Outcome, Verdict};
 use migration::checkpoint::{CheckpointStore, document};
 use migration::clock::Timestamp;
 use migration::plan::{Plan, StagePlan};
-use std::path::PathBuf;
+use migration::process::Process;
+use sqlx::Connection as _;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -31,6 +36,14 @@ impl Fixture {
         Self { directory, plan }
     }
 
+    pub(crate) fn plan_file(&self) -> PathBuf {
+        self.directory.path().join("migration.toml")
+    }
+
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.directory.path().join("checkpoint.db")
+    }
+
     pub(crate) fn rollback_file(&self) -> PathBuf {
         self.plan.cutover.rollback_file.clone()
     }
@@ -40,6 +53,71 @@ impl Fixture {
         let signed = Signed { who: "t".to_owned(), when: Timestamp::now(), why: "t".to_owned() };
         Record::initial(&self.plan, Timestamp::now()).changed(Action::Promote, stage, signed)
     }
+}
+
+impl Fixture {
+    /// A verdict about everything, given now, with this many differences.
+    pub(crate) async fn verdict(&self, store: &dyn CheckpointStore, differing: u64) {
+        let now = Timestamp::now();
+        let verdict = Verdict {
+            run: "run-1".to_owned(),
+            scope: "every record".to_owned(),
+            whole: true,
+            dimension: Dimension::Storage,
+            kind: Kind::Census,
+            compared: 1_000,
+            differing,
+            unsettled: 0,
+            rate: 0.0,
+            bound95: 0.0,
+            bound99: 0.0,
+            rate_max: 1e-6,
+            outcome: if differing == 0 { Outcome::Pass } else { Outcome::Fail },
+            started: now,
+            finished: now,
+            plan: self.plan.digest.clone(),
+        };
+        verdict::append(store, &verdict).await.unwrap();
+    }
+
+    /// A live path, this process, that says how far it is behind.
+    pub(crate) async fn lag(&self, store: &dyn CheckpointStore, lag_ms: u64) {
+        let snapshot = Snapshot {
+            phase: "dual-write".to_owned(),
+            process: Process::start("dual-write"),
+            updated: Timestamp::now(),
+            activity: Activity::Running,
+            unit: "changes".to_owned(),
+            done: 0,
+            total: None,
+            rate: 0.0,
+            eta_s: None,
+            lag_ms: Some(lag_ms),
+            throttle: None,
+            counts: BTreeMap::new(),
+        };
+        document::put(store, "progress/dual-write/1", &snapshot, None).await.unwrap().unwrap();
+    }
+
+    /// Mirrored reads that agree, at a generation.
+    pub(crate) async fn mirrored(&self, store: &dyn CheckpointStore, generation: u32, same: u64) {
+        let counts = Counts { same, ..Counts::default() };
+        let key = cutover::mirror_key(generation, "r");
+        document::put(store, &key, &counts, None).await.unwrap().unwrap();
+    }
+}
+
+/// The stage entry.
+pub(crate) async fn stage(store: &dyn CheckpointStore) -> Record {
+    document::read(store, cutover::STAGE_KEY).await.unwrap().unwrap().0
+}
+
+/// Locks a SQLite file against every other writer until it is dropped.
+pub(crate) async fn lock(path: &Path) -> sqlx::SqliteConnection {
+    let mut connection =
+        sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
+    connection
 }
 
 pub(crate) const MIRROR: Stage = Stage::At(StagePlan::Mirror);

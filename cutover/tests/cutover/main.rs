@@ -1,7 +1,9 @@
 //! The parts of cutover together: reader, stage machine, rollback file, on real files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod cli;
 mod fixture;
 mod machine;
+mod program;
 mod reader;
 mod tricky_store;

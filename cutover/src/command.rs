@@ -1,0 +1,45 @@
+//! The commands, one a file.
+
+mod change;
+mod check;
+mod evaluate;
+mod gate;
+mod history;
+mod promote;
+mod retry;
+mod rollback;
+mod status;
+mod whitelist;
+
+use crate::args::{Args, Command};
+use crate::context::Context;
+use migration::cli::Exit;
+use migration::error::Result;
+use migration::shutdown::Shutdown;
+
+/// Runs one command of `cutover`: the program, without its process.
+///
+/// # Errors
+/// Those of the command.
+pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
+    let Args { shared, command } = args;
+    let to_look = || Context::to_look(shared.clone(), shutdown.clone());
+    let to_change = || Context::to_change(shared.clone(), shutdown.clone());
+    match command {
+        // These two must work when next to nothing else does.
+        Command::Rollback(args) => rollback::run(&shared, &args).await,
+        Command::Check => check::run(&shared).await,
+        Command::Status(args) => status::run(&to_look().await?, &args).await,
+        Command::Gate => gate::run(&to_look().await?).await,
+        Command::Evaluate(args) => evaluate::run(&to_look().await?, &args).await,
+        Command::History(args) => history::run(&to_look().await?, &args).await,
+        Command::Promote(args) => promote::run(&to_change().await?, &args).await,
+        Command::Retry(args) => retry::run(&to_change().await?, &args).await,
+        Command::Pause(args) => change::pause(&to_change().await?, &args).await,
+        Command::Resume(args) => change::resume(&to_change().await?, &args).await,
+        Command::Abort(args) => change::abort(&to_change().await?, &args).await,
+        Command::Whitelist(command) => whitelist::run(&to_change().await?, command).await,
+        // The caller, `migration::cli::execute`, has run it.
+        Command::Shared(_) => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,144 @@
+//! `cutover promote`: one stage up, or one after the other, each behind its gate.
+
+use super::gate::exit;
+use crate::args::PromoteArgs;
+use crate::context::Context;
+use crate::gate::{Evidence, Gate, Outcome, Seen};
+use crate::machine::Current;
+use migration::cli::{Exit, Report, json, print};
+use migration::clock::Timestamp;
+use migration::error::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+/// Between two looks at a gate that is not met yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Longest wait for all gates together, where no --timeout says otherwise: two weeks, which is what
+/// a careful switch takes.
+const WAIT_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+
+pub(super) async fn run(context: &Context, args: &PromoteArgs) -> Result<Exit> {
+    let mut promotion = Promotion::default();
+    let result = climb(context, args, &mut promotion).await;
+    // What was climbed is said also where the climb ended in an error.
+    if result.is_ok() || !promotion.steps.is_empty() {
+        print(&context.shared, &promotion)?;
+    }
+    result
+}
+
+async fn climb(context: &Context, args: &PromoteArgs, promotion: &mut Promotion) -> Result<Exit> {
+    let deadline = tokio::time::Instant::now() + WAIT_MAX;
+    let mut said = String::new();
+    loop {
+        let current = context.machine.current().await?;
+        let (evidence, gate) = context.gate(&current).await?;
+        let outcome = gate.outcome();
+        if gate.to.is_none() && args.full {
+            return Ok(if is_latched(&evidence) { Exit::NotMet } else { Exit::Done });
+        }
+        let overridden = args.overridden.as_deref().filter(|_| outcome != Outcome::Met);
+        if outcome == Outcome::Met || overridden.is_some() {
+            let after = step(context, &current, &evidence, &gate, overridden).await?;
+            promotion.push(&after);
+            if !args.full {
+                return Ok(Exit::Done);
+            }
+            continue;
+        }
+        let code = exit(&gate);
+        say_once(&mut said, &gate);
+        promotion.gate = Some(gate);
+        if !args.wait || is_latched(&evidence) {
+            return Ok(code);
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return Err(Error::new(ErrorKind::TimedOut, "wait for the gate"));
+        }
+        if !context.shutdown.sleep(LOOK_AGAIN).await {
+            return Ok(code);
+        }
+    }
+}
+
+async fn step(
+    context: &Context,
+    current: &Current,
+    evidence: &Evidence,
+    gate: &Gate,
+    overridden: Option<&str>,
+) -> Result<Current> {
+    // The stage entry knows of its own latch; of the file only this process does.
+    if !matches!(evidence.rollback_file, Seen::Ok(false)) {
+        return Err(Error::new(ErrorKind::Refused, "promote")
+            .with("rollback file", context.rollback_file().path().display())
+            .hint("the big red switch is thrown, or nobody can say that it is not; when the cause is mended, run `cutover retry`"));
+    }
+    let after = context.machine.promote(current, gate.lines(), overridden).await?;
+    tracing::info!(stage = %after.record.stage, generation = after.record.generation, "promoted");
+    Ok(after)
+}
+
+/// No wait helps against a rollback: somebody has to end it.
+fn is_latched(evidence: &Evidence) -> bool {
+    evidence.record.rolled_back.is_some() || evidence.rollback_file == Ok(true)
+}
+
+/// Says what the gate waits for whenever that changes.
+fn say_once(said: &mut String, gate: &Gate) {
+    let waiting = gate.findings.iter().filter(|finding| finding.outcome != Outcome::Met);
+    let waiting: Vec<_> = waiting.map(|finding| finding.condition).collect();
+    let waiting = waiting.join(", ");
+    if *said != waiting {
+        tracing::info!(from = %gate.from, to = ?gate.to.map(|to| to.to_string()), waiting, "the gate is not met");
+        *said = waiting;
+    }
+}
+
+/// What was climbed.
+#[derive(Debug, Default, serde::Serialize)]
+struct Promotion {
+    /// The stages that were reached, in order.
+    steps: Vec<Step>,
+    /// The gate that was not met, where the climb ended.
+    gate: Option<Gate>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct Step {
+    stage: String,
+    generation: u32,
+    #[serde(serialize_with = "json::time")]
+    at: Timestamp,
+}
+
+impl Promotion {
+    fn push(&mut self, after: &Current) {
+        let record = &after.record;
+        self.steps.push(Step {
+            stage: record.stage.to_string(),
+            generation: record.generation,
+            at: record.since,
+        });
+        self.gate = None;
+    }
+}
+
+impl Report for Promotion {
+    fn text(&self) -> String {
+        let steps = self.steps.iter().map(|step| {
+            format!(
+                "{} reached {} (generation {})",
+                step.at.to_rfc3339(),
+                step.stage,
+                step.generation
+            )
+        });
+        let mut lines: Vec<_> = steps.collect();
+        lines.extend(self.gate.as_ref().map(Report::text));
+        if lines.is_empty() {
+            lines.push("at the last stage already".to_owned());
+        }
+        lines.join("\n")
+    }
+}

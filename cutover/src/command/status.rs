@@ -1,0 +1,62 @@
+//! `cutover status`: the ladder, the next gate, and what it looks at.
+
+mod view;
+
+use crate::args::StatusArgs;
+use crate::context::Context;
+use crate::gate::Seen;
+use migration::cli::{Exit, Output, print};
+use migration::error::Result;
+use std::io::IsTerminal as _;
+use view::{Line, Refreshed, Status};
+
+pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit> {
+    if args.watch {
+        return watch(context, args).await;
+    }
+    let status = look(context).await?;
+    print(&context.shared, &status)?;
+    Ok(status.exit())
+}
+
+async fn look(context: &Context) -> Result<Status> {
+    let current = context.machine.current().await?;
+    let (evidence, gate) = context.gate(&current).await?;
+    Ok(Status::new(&context.plan, evidence, gate))
+}
+
+/// Looks again and again; what fails once is said and looked at again.
+async fn watch(context: &Context, args: &StatusArgs) -> Result<Exit> {
+    let in_place = context.shared.output == Output::Table && std::io::stdout().is_terminal();
+    let mut last: Option<String> = None;
+    let mut exit = Exit::Done;
+    loop {
+        match look(context).await {
+            Ok(status) if in_place => {
+                exit = status.exit();
+                print(&context.shared, &Refreshed(status))?;
+            }
+            Ok(status) => {
+                exit = status.exit();
+                let line = Line(status);
+                let said = line.key();
+                if last.as_ref() != Some(&said) {
+                    print(&context.shared, &line)?;
+                    last = Some(said);
+                }
+            }
+            Err(error) => {
+                let error = migration::error::Chain(&error);
+                tracing::warn!(error = %error, "look at the stage");
+            }
+        }
+        if !context.shutdown.sleep(args.interval).await {
+            return Ok(exit);
+        }
+    }
+}
+
+/// What was seen, or nothing: for reports, which say elsewhere why it could not be read.
+fn known<T>(seen: Seen<T>) -> Option<T> {
+    seen.ok()
+}

@@ -1,0 +1,293 @@
+//! The program as an operator types it.
+
+use crate::fixture::{Fixture, MIRROR, put, share};
+use crate::program::{Program, Ran};
+use cutover::{Record, Signed, Stage};
+use migration::checkpoint::{CheckpointStore, SqliteCheckpoint};
+use migration::clock::Timestamp;
+use serde_json::json;
+use std::fs;
+
+/// A plan whose gates want no soak and ten mirrored reads.
+fn easy() -> Fixture {
+    Fixture::with("[cutover.gate]\nsoak_s = 0\nmirrored_min = 10\n")
+}
+
+async fn store(fixture: &Fixture) -> SqliteCheckpoint {
+    SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap()
+}
+
+/// A program and a store in which the stage is `stage`.
+async fn begun(fixture: &Fixture, stage: Stage) -> (Program, SqliteCheckpoint) {
+    let store = store(fixture).await;
+    put(&store, &fixture.at(stage)).await;
+    (Program::new(fixture), store)
+}
+
+async fn stage_of(store: &SqliteCheckpoint) -> Record {
+    crate::fixture::stage(store).await
+}
+
+#[tokio::test]
+async fn a_gate_without_evidence_is_inconclusive_and_nothing_is_promoted() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    let gate = program.run(&["gate"]);
+    assert_eq!(gate.code, 4, "{gate:?}");
+    assert!(gate.stdout.contains("verify run") && gate.stdout.contains("dual-write run"));
+    assert_eq!(program.run(&["promote"]).code, 4);
+    assert_eq!(stage_of(&store).await.stage, Stage::Off);
+}
+
+#[tokio::test]
+async fn a_gate_with_evidence_against_it_says_so_and_how_to_go_on() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    fixture.verdict(&store, 7).await;
+    fixture.lag(&store, 5).await;
+    let promoted = program.run(&["promote"]);
+    assert_eq!(promoted.code, 3, "{promoted:?}");
+    assert!(promoted.stdout.contains("fails: 7 differing"), "{promoted:?}");
+}
+
+#[tokio::test]
+async fn the_climb_stops_where_the_evidence_ends_and_goes_on_when_it_is_there() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    fixture.verdict(&store, 0).await;
+    fixture.lag(&store, 5).await;
+    assert_eq!(program.run(&["promote"]).code, 0);
+    let full = program.run(&["promote", "--full", "-o", "json"]);
+    assert_eq!(full.code, 4, "no read was mirrored yet: {full:?}");
+    assert_eq!(full.json()["gate"]["findings"][5]["outcome"], "unknown");
+    fixture.mirrored(&store, stage_of(&store).await.generation, 10).await;
+    let one = program.run(&["promote"]);
+    assert_eq!(one.code, 0, "{one:?}");
+    assert_eq!(stage_of(&store).await.stage.to_string(), "whitelist");
+    let history = program.run(&["history", "-o", "json"]).json();
+    let climbed: Vec<_> =
+        history["changes"].as_array().unwrap().iter().map(|c| c["to"].clone()).collect();
+    assert_eq!(climbed, ["off", "mirror", "whitelist"].map(serde_json::Value::from));
+    assert!(history["changes"][2]["evidence"].as_array().unwrap().len() > 3);
+}
+
+#[tokio::test]
+async fn a_promotion_that_waits_ends_at_its_timeout() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, Stage::Off).await;
+    let ran = program.run(&["promote", "--wait", "--timeout", "1500ms"]);
+    assert_eq!(ran.code, 6, "{ran:?}");
+}
+
+#[tokio::test]
+async fn an_override_climbs_without_evidence_and_is_recorded() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    assert_eq!(program.run(&["promote", "--override", "drill"]).code, 0);
+    assert_eq!(stage_of(&store).await.stage, MIRROR);
+    let history = program.run(&["history", "-o", "json"]).json();
+    assert_eq!(history["changes"][1]["action"], "override");
+    assert_eq!(history["changes"][1]["why"], "drill");
+}
+
+#[tokio::test]
+async fn status_shows_the_ladder_the_gate_and_a_rollback() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, share(100)).await;
+    let status = program.run(&["status"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert!(status.stdout.contains("> 1%") && status.stdout.contains("gate from 1% to 10%"));
+    program.run(&["rollback", "--why", "p99"]);
+    let status = program.run(&["status", "-o", "json"]);
+    assert_eq!(status.code, 3);
+    let status = status.json();
+    assert_eq!((&status["stage"], &status["rolled_back"]["why"]), (&json!("off"), &json!("p99")));
+    assert_eq!(status["schema_version"], 1);
+}
+
+/// Throws the switch under `program` and checks that readers would see it.
+fn throws(fixture: &Fixture, ran: &Ran) {
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let said = fs::read_to_string(fixture.rollback_file()).unwrap();
+    let said: Signed = serde_json::from_str(&said).unwrap();
+    assert!(said.why == "p99" && said.who.contains('@') && said.when > Timestamp(0));
+}
+
+#[tokio::test]
+async fn a_rollback_is_in_place_and_recorded_and_latches_until_retry() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, share(10_000)).await;
+    let ran = program.run(&["rollback", "--why", "p99", "-o", "json"]);
+    throws(&fixture, &ran);
+    assert_eq!((&ran.json()["in_place"], &ran.json()["recorded"]), (&json!(true), &json!(true)));
+    for refused in [&["promote"][..], &["promote", "--override", "x"], &["abort", "--yes"]] {
+        let code = program.run(refused).code;
+        assert!(code == 3 || code == 7, "{refused:?}: {code}");
+    }
+    let unasked = program.run(&["retry"]);
+    assert_eq!(unasked.code, 7, "off a terminal it needs a yes");
+    assert!(unasked.stderr.contains("--yes"), "{unasked:?}");
+    assert_eq!(program.run(&["retry", "--yes"]).code, 0);
+    assert!(!fixture.rollback_file().exists());
+    let record = stage_of(&store).await;
+    assert_eq!((record.stage, record.rolled_back), (Stage::Off, None));
+    assert_eq!(program.run(&["promote", "--override", "again"]).code, 0);
+    assert_eq!(stage_of(&store).await.stage, MIRROR);
+}
+
+#[tokio::test]
+async fn the_switch_works_without_a_checkpoint_store() {
+    let fixture = easy();
+    let ran = Program::new(&fixture).run(&["rollback", "--why", "p99"]);
+    throws(&fixture, &ran);
+    assert!(ran.stdout.contains("not recorded"));
+    assert!(!fixture.checkpoint().exists(), "it made no store");
+}
+
+#[tokio::test]
+async fn the_switch_works_with_a_corrupt_checkpoint_store() {
+    let fixture = easy();
+    fs::write(fixture.checkpoint(), "not a database, and long enough to look at".repeat(99))
+        .unwrap();
+    throws(&fixture, &Program::new(&fixture).run(&["rollback", "--why", "p99"]));
+}
+
+#[tokio::test]
+async fn the_switch_works_with_a_corrupt_stage() {
+    let fixture = easy();
+    let store = store(&fixture).await;
+    store.put(cutover::STAGE_KEY, b"{", None).await.unwrap().unwrap();
+    let ran = Program::new(&fixture).run(&["rollback", "--why", "p99"]);
+    throws(&fixture, &ran);
+    assert!(ran.stdout.contains("not recorded"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_switch_works_while_the_checkpoint_store_is_locked() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, share(10_000)).await;
+    let lock = crate::fixture::lock(&fixture.checkpoint()).await;
+    let began = std::time::Instant::now();
+    let ran = program.run(&["rollback", "--why", "p99"]);
+    throws(&fixture, &ran);
+    assert!(ran.stdout.contains("not recorded"), "{ran:?}");
+    assert!(began.elapsed().as_secs() < 20, "it does not wait for the store");
+    drop(lock);
+    let again = program.run(&["rollback", "--why", "p99"]);
+    assert!(again.code == 0 && again.stdout.contains("already there"), "{again:?}");
+    assert!(again.stdout.contains("recorded: stage off"), "{again:?}");
+}
+
+#[tokio::test]
+async fn the_switch_works_with_a_plan_that_is_wrong_elsewhere() {
+    let fixture = easy();
+    let text = fs::read_to_string(fixture.plan_file()).unwrap();
+    let broken = text.replace("[queue]", "[qeue]").replace("flag =", "flagg =");
+    fs::write(fixture.plan_file(), broken).unwrap();
+    throws(&fixture, &Program::new(&fixture).run(&["rollback", "--why", "p99"]));
+}
+
+#[tokio::test]
+async fn the_switch_works_without_any_plan_if_the_file_is_named() {
+    let fixture = easy();
+    fs::write(fixture.plan_file(), "= not toml").unwrap();
+    let program = Program::new(&fixture);
+    let lost = program.run(&["rollback", "--why", "p99"]);
+    assert_eq!(lost.code, 2, "{lost:?}");
+    assert!(lost.stderr.contains("--rollback-file"), "{lost:?}");
+    let file = fixture.rollback_file();
+    let named =
+        program.run(&["rollback", "--why", "p99", "--rollback-file", file.to_str().unwrap()]);
+    throws(&fixture, &named);
+}
+
+#[tokio::test]
+async fn a_switch_that_cannot_be_thrown_fails_loudly() {
+    let fixture = easy();
+    fs::write(fixture.plan_file(), "= not toml").unwrap();
+    let ran =
+        Program::new(&fixture).run(&["rollback", "--rollback-file", "/proc/nowhere/rollback"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("THE SWITCH IS NOT THROWN") && ran.stdout.contains("touch"));
+}
+
+#[tokio::test]
+async fn a_rollback_that_only_the_file_knows_is_recorded_by_retry() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, share(100)).await;
+    fs::write(fixture.rollback_file(), "").unwrap();
+    assert_eq!(program.run(&["promote"]).code, 3);
+    assert_eq!(program.run(&["promote", "--override", "x"]).code, 7);
+    assert_eq!(program.run(&["retry", "--yes"]).code, 0);
+    let record = stage_of(&store).await;
+    assert_eq!((record.stage, record.rolled_back), (Stage::Off, None));
+    let history = program.run(&["history", "-o", "json"]).json();
+    assert_eq!(history["changes"][1]["action"], "rollback");
+    assert_eq!(history["changes"][2]["action"], "retry");
+}
+
+#[tokio::test]
+async fn evaluate_explains_with_the_code_that_readers_use() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, share(1_000)).await;
+    let ran = program.run(&["evaluate", "--key", "user-1", "-o", "json"]).json();
+    assert_eq!((&ran["hash"], &ran["bucket"]), (&json!(2_904_845_250_u32), &json!(6_763)));
+    assert_eq!((&ran["store"], &ran["reason"]), (&json!("old"), &json!("share")));
+    program.run(&["whitelist", "add", "user-1"]);
+    let ran = program.run(&["evaluate", "--key", "user-1", "-o", "json"]).json();
+    assert_eq!((&ran["store"], &ran["reason"]), (&json!("new"), &json!("whitelist")));
+    fs::write(fixture.rollback_file(), "").unwrap();
+    let ran = program.run(&["evaluate", "--key", "user-1"]);
+    assert!(ran.stdout.starts_with("old (source): the big red switch is thrown"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_whitelist_grows_shrinks_and_is_listed() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, MIRROR).await;
+    assert_eq!(program.run(&["whitelist", "add", "b", "a", "b"]).stdout, "a\nb\n");
+    assert_eq!(program.run(&["whitelist", "remove", "a"]).stdout, "b\n");
+    assert_eq!(program.run(&["whitelist", "list"]).stdout, "b\n");
+    assert_eq!(program.run(&["whitelist", "add", ""]).code, 7);
+}
+
+#[tokio::test]
+async fn check_says_what_is_not_ready_and_how_to_mend_it() {
+    let fixture = Fixture::with("rollback_file = \"switch/rollback\"\n");
+    let program = Program::new(&fixture);
+    let ran = program.run(&["check"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stdout.contains("create the directory"), "{ran:?}");
+    fs::create_dir(fixture.directory.path().join("switch")).unwrap();
+    let ran = program.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(fs::read_dir(fixture.directory.path().join("switch")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_plan_that_was_changed_under_way_is_refused_and_names_the_field() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, MIRROR).await;
+    assert_eq!(program.run(&["whitelist", "add", "a"]).code, 0);
+    let text = fs::read_to_string(fixture.plan_file()).unwrap();
+    fs::write(fixture.plan_file(), text.replace("orders.read", "users.read")).unwrap();
+    for command in [&["status"][..], &["promote"]] {
+        let ran = program.run(command);
+        assert_eq!(ran.code, 7, "{ran:?}");
+        assert!(ran.stderr.contains("cutover.flag"), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn pause_holds_and_abort_goes_back_without_a_latch() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, share(100)).await;
+    assert_eq!(program.run(&["pause", "--why", "weekend"]).code, 0);
+    let held = program.run(&["promote"]);
+    assert!(held.code == 3 && held.stdout.contains("paused by"), "{held:?}");
+    assert_eq!(program.run(&["promote", "--override", "x"]).code, 7);
+    assert_eq!(program.run(&["resume"]).code, 0);
+    assert_eq!(program.run(&["abort", "--yes"]).code, 0);
+    let record = stage_of(&store).await;
+    assert_eq!((record.stage, record.rolled_back), (Stage::Off, None));
+}
