@@ -3,6 +3,12 @@
 //! The lock is advisory. Losing it, wiping it or never getting it costs retries; the guard in the
 //! target decides what is written (invariant I6). So a lock store may be small and disposable.
 
+mod memory;
+mod sqlite;
+
+pub use memory::MemoryLock;
+pub use sqlite::SqliteLock;
+
 use crate::error::Result;
 use crate::key::Key;
 use async_trait::async_trait;
@@ -40,8 +46,12 @@ pub trait KeyLock: Send + Sync + Debug {
     /// name the two ends of an interval instead of every entity in it.
     fn locks_intervals(&self) -> bool;
 
-    /// Locks the `entities` of `table` that nobody else holds, in key order, for `lease`. Returns
-    /// whether each was granted.
+    /// Locks those of the `entities` of `table`, given in key order, that nobody else holds, for
+    /// `lease`. Returns whether each was granted. One token is for one acquisition.
+    ///
+    /// An implementation that locks intervals grants entities as long as nobody else holds
+    /// anything between the first granted and the last: if both ends of an interval are granted,
+    /// all of it is.
     async fn acquire(
         &self,
         table: &str,

@@ -1,5 +1,9 @@
 //! SQLite through sqlx.
 
+mod current;
+
+pub(crate) use current::{CurrentFile, Opened};
+
 use crate::error::{Error, ErrorKind, Result};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};

@@ -21,7 +21,6 @@ mod consumer;
 mod evidence;
 mod mark;
 mod row;
-mod source;
 mod statement;
 mod table;
 
@@ -30,7 +29,7 @@ pub use table::{check_outbox, outbox_ddl};
 use super::place::Place;
 use super::{Assignment, Consumer, Lag, Queue};
 use crate::clock::Timestamp;
-use crate::driver::sqlite::within;
+use crate::driver::sqlite::{CurrentFile, read_only, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Position, Version};
 use crate::store::SideTable;
@@ -38,7 +37,6 @@ use async_trait::async_trait;
 use consumer::OutboxConsumer;
 use evidence::{Names, highest, prove};
 use row::Row;
-use source::Source;
 use sqlx::Connection as _;
 use statement::Statements;
 use std::path::{Path, PathBuf};
@@ -53,7 +51,7 @@ pub struct OutboxQueue {
     names: Names,
     statements: Statements,
     /// For everything but consuming, which has connections of its own.
-    source: Mutex<Source>,
+    source: Mutex<CurrentFile>,
 }
 
 impl OutboxQueue {
@@ -68,7 +66,7 @@ impl OutboxQueue {
         migration: &str,
         source_epoch: u32,
     ) -> Result<Self> {
-        let mut source = Source::new(path.to_owned());
+        let mut source = CurrentFile::new(read_only(path));
         let mut opened = source.take().await?;
         table::check(&mut opened.connection, table).await?;
         let table = table::spelling(&mut opened.connection, table).await?;
@@ -167,7 +165,7 @@ impl Queue for OutboxQueue {
     }
 
     async fn consumer(&self) -> Result<Box<dyn Consumer>> {
-        let source = Source::new(self.path.clone());
+        let source = CurrentFile::new(read_only(&self.path));
         Ok(Box::new(OutboxConsumer::new(self.names.clone(), self.statements.clone(), source)))
     }
 

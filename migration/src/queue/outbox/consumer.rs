@@ -2,9 +2,8 @@
 
 use super::evidence::{Names, prove};
 use super::row::{Reading, Row};
-use super::source::{Opened, Source};
 use super::statement::Statements;
-use crate::driver::sqlite::within;
+use crate::driver::sqlite::{CurrentFile, Opened, within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::queue::place::Place;
@@ -28,7 +27,7 @@ const DELIVERY_BYTES_MAX: usize = 8 << 20;
 pub(super) struct OutboxConsumer {
     names: Names,
     statements: Statements,
-    source: Source,
+    source: CurrentFile,
     reading: Reading,
     partition: Arc<str>,
     assigned: bool,
@@ -37,7 +36,7 @@ pub(super) struct OutboxConsumer {
 }
 
 impl OutboxConsumer {
-    pub(super) fn new(names: Names, statements: Statements, source: Source) -> Self {
+    pub(super) fn new(names: Names, statements: Statements, source: CurrentFile) -> Self {
         let partition = Arc::from(names.table.as_str());
         let reading = Reading::new(names.source_epoch);
         Self { names, statements, source, reading, partition, assigned: false, place: None }
