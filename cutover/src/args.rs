@@ -76,12 +76,16 @@ pub(crate) struct PromoteArgs {
     /// Goes on up to the last stage: single steps, each behind its gate.
     #[arg(long)]
     pub(crate) full: bool,
+    /// Goes on up to this stage, such as `1%`. Said again when it is reached, it changes nothing: the
+    /// form for scripts.
+    #[arg(long, value_name = "STAGE", conflicts_with = "full")]
+    pub(crate) to: Option<String>,
     /// Waits, at most --timeout, for gates that are not met yet; evidence against ends the wait.
     #[arg(long)]
     pub(crate) wait: bool,
     /// Goes up although the gate is not met, and records why. A latched rollback and a pause hold
     /// all the same.
-    #[arg(long = "override", value_name = "REASON", conflicts_with_all = ["full", "wait"], value_parser = reason)]
+    #[arg(long = "override", value_name = "REASON", conflicts_with_all = ["full", "to", "wait"], value_parser = reason)]
     pub(crate) overridden: Option<String>,
 }
 
@@ -157,7 +161,12 @@ mod tests {
 
     #[test]
     fn an_override_needs_a_reason_and_goes_one_step_only() {
-        for words in [&["--override", " "][..], &["--override", "x", "--full"], &["--override"]] {
+        for words in [
+            &["--override", " "][..],
+            &["--override", "x", "--full"],
+            &["--override", "x", "--to", "1%"],
+            &["--override"],
+        ] {
             assert!(Args::try_parse_from([&["cutover", "promote"], words].concat()).is_err());
         }
         assert!(Args::try_parse_from(["cutover", "promote", "--override", "drill"]).is_ok());

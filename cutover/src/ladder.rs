@@ -22,6 +22,28 @@ impl Ladder {
         &self.0
     }
 
+    /// The stage of that name, with or without a space before the percent sign.
+    ///
+    /// # Errors
+    /// `Refused` if there is none.
+    pub fn named(&self, name: &str) -> Result<Stage> {
+        let plain = |name: &str| name.replace(' ', "").to_lowercase();
+        let stage = self.0.iter().find(|stage| plain(&stage.to_string()) == plain(name));
+        stage.copied().ok_or_else(|| {
+            let stages: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+            Error::new(ErrorKind::Refused, "find stage")
+                .with("stage", name)
+                .hint(format!("the plan's stages are: {}", stages.join(", ")))
+        })
+    }
+
+    /// Whether `stage` is `goal` or lies above it.
+    #[must_use]
+    pub fn reaches(&self, stage: Stage, goal: Stage) -> bool {
+        let place = |wanted| self.0.iter().position(|&step| step == wanted);
+        place(stage).zip(place(goal)).is_some_and(|(stage, goal)| stage >= goal)
+    }
+
     /// The stage above `stage`; `None` above the last.
     ///
     /// # Errors
@@ -50,6 +72,10 @@ mod tests {
         assert_eq!(ladder.above(Stage::Off).unwrap(), Some(Stage::At(StagePlan::Mirror)));
         assert_eq!(ladder.above(Stage::At(StagePlan::Mirror)).unwrap(), Some(share));
         assert_eq!(ladder.above(share).unwrap(), None);
+        assert_eq!(ladder.named("100%").unwrap(), share);
+        assert_eq!(ladder.named("50%").unwrap_err().kind(), ErrorKind::Refused);
+        assert!(ladder.reaches(share, Stage::At(StagePlan::Mirror)));
+        assert!(!ladder.reaches(Stage::Off, share));
         let gone = ladder.above(Stage::At(StagePlan::Whitelist)).unwrap_err();
         assert_eq!(gone.kind(), ErrorKind::Refused);
     }

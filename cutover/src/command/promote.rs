@@ -4,6 +4,7 @@ use super::gate::exit;
 use crate::args::PromoteArgs;
 use crate::context::Context;
 use crate::gate::{Evidence, Gate, Outcome, Seen};
+use crate::ladder::Ladder;
 use crate::machine::Current;
 use migration::cli::{Exit, Report, json, print};
 use migration::clock::Timestamp;
@@ -30,18 +31,23 @@ pub(super) async fn run(context: &Context, args: &PromoteArgs) -> Result<Exit> {
 async fn climb(context: &Context, args: &PromoteArgs, promotion: &mut Promotion) -> Result<Exit> {
     let deadline = tokio::time::Instant::now() + WAIT_MAX;
     let mut said = String::new();
+    let ladder = Ladder::new(&context.plan);
+    let goal = match &args.to {
+        Some(name) => Some(ladder.named(name)?),
+        None => ladder.stages().last().copied().filter(|_| args.full),
+    };
     loop {
         let current = context.machine.current().await?;
         let (evidence, gate) = context.gate(&current).await?;
         let outcome = gate.outcome();
-        if gate.to.is_none() && args.full {
+        if goal.is_some_and(|goal| ladder.reaches(current.record.stage, goal)) {
             return Ok(if is_latched(&evidence) { Exit::NotMet } else { Exit::Done });
         }
         let overridden = args.overridden.as_deref().filter(|_| outcome != Outcome::Met);
         if outcome == Outcome::Met || overridden.is_some() {
             let after = step(context, &current, &evidence, &gate, overridden).await?;
             promotion.push(&after);
-            if !args.full {
+            if goal.is_none() {
                 return Ok(Exit::Done);
             }
             continue;
@@ -137,7 +143,7 @@ impl Report for Promotion {
         let mut lines: Vec<_> = steps.collect();
         lines.extend(self.gate.as_ref().map(Report::text));
         if lines.is_empty() {
-            lines.push("at the last stage already".to_owned());
+            lines.push("at that stage already".to_owned());
         }
         lines.join("\n")
     }

@@ -72,6 +72,24 @@ async fn the_climb_stops_where_the_evidence_ends_and_goes_on_when_it_is_there() 
 }
 
 #[tokio::test]
+async fn a_climb_to_a_named_stage_may_be_said_again() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    fixture.verdict(&store, 0).await;
+    fixture.lag(&store, 5).await;
+    for _ in 0..2 {
+        let ran = program.run(&["promote", "--to", "mirror"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(stage_of(&store).await.stage, MIRROR);
+    }
+    let beyond = program.run(&["promote", "--to", "1%"]);
+    assert_eq!(beyond.code, 4, "no read was mirrored yet: {beyond:?}");
+    let unknown = program.run(&["promote", "--to", "2%"]);
+    assert_eq!(unknown.code, 7);
+    assert!(unknown.stderr.contains("mirror, whitelist, 0.01%"), "{unknown:?}");
+}
+
+#[tokio::test]
 async fn a_promotion_that_waits_ends_at_its_timeout() {
     let fixture = easy();
     let (program, _store) = begun(&fixture, Stage::Off).await;
