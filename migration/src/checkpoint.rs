@@ -61,6 +61,40 @@ pub async fn open_if_begun(
     }
 }
 
+/// Entries listed in one call.
+const PAGE: usize = 500;
+
+/// Every key that begins with `prefix`, in order.
+///
+/// # Errors
+/// Those of the store.
+pub async fn list_all(store: &dyn CheckpointStore, prefix: &str) -> Result<Vec<String>> {
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let page = store.list(prefix, keys.last().map(String::as_str), PAGE).await?;
+        if page.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(page.into_iter().map(|(key, _)| key));
+    }
+}
+
+/// Removes every entry whose key begins with `prefix`. One that somebody changes meanwhile stays.
+///
+/// # Errors
+/// Those of the store.
+pub async fn remove_all(store: &dyn CheckpointStore, prefix: &str) -> Result<u64> {
+    let mut removed = 0;
+    for key in list_all(store, prefix).await? {
+        if let Some(entry) = store.get(&key).await?
+            && store.remove(&key, entry.revision).await?
+        {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// The revision of an entry: it changes with every put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision(pub u64);

@@ -58,6 +58,7 @@ mod program;
 mod prompt;
 mod report;
 mod shared_command;
+mod steer;
 
 pub use args::{
     ColorWhen, ListenArgs, LogFormat, Output, ProgressMode, SharedArgs, parse_duration,
@@ -67,3 +68,4 @@ pub use output::{Report, SCHEMA_VERSION, SharedOutput, print, table};
 pub use program::{Program, execute, main};
 pub use prompt::{confirm, confirm_name};
 pub use shared_command::SharedCommand;
+pub use steer::{ReasonArgs, steer};

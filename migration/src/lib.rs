@@ -12,6 +12,8 @@ pub mod checkpoint;
 pub mod claim;
 pub mod cli;
 pub mod clock;
+pub mod dead_letter;
+pub mod decode;
 mod driver;
 pub mod error;
 pub mod fault;
@@ -25,10 +27,11 @@ pub mod protocol;
 pub mod queue;
 pub mod repair;
 pub mod retry;
+pub mod route;
 pub mod sample;
 pub mod shutdown;
 pub mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttle;
 pub mod value;

@@ -1,0 +1,325 @@
+//! Dead letters: changes that could not be applied, kept until somebody replays or drops them.
+//!
+//! A letter is named by its place in the queue, and is durable before the target's position passes
+//! that place; so a change is either applied, or here, and written twice it is here once.
+
+use crate::checkpoint::document::{self, Document};
+use crate::checkpoint::{CheckpointStore, Revision};
+use crate::clock::Timestamp;
+use crate::error::{Chain, Error, ErrorKind, Result};
+use crate::key::Key;
+use crate::position::Version;
+use crate::queue::Message;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The beginning of the keys of all letters.
+pub const KEYS: &str = "dead-letter/";
+
+/// Letters listed in one call.
+const PAGE: usize = 200;
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Nothing yet.
+    Open,
+    /// It was applied, or the record was repaired from the source.
+    Replayed,
+    /// It was given up.
+    Dropped,
+}
+
+/// A change that could not be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The queue's partition.
+    pub partition: String,
+    /// The message's offset.
+    pub offset: i64,
+    /// The place of the change within its message.
+    pub index: u32,
+    /// The topic, or for an outbox the table that its row names.
+    pub topic: String,
+    /// The source's version, if the queue gave it.
+    version: Option<Vec<u8>>,
+    /// When the change was made.
+    pub made_at: Timestamp,
+    /// When it was found.
+    pub found_at: Timestamp,
+    /// Why it could not be applied, with the cause.
+    pub error: String,
+    /// The key of its record, where that could be read.
+    record: Option<Vec<u8>>,
+    /// Headers on the wire.
+    headers: Vec<(String, Vec<u8>)>,
+    /// Key on the wire.
+    wire_key: Option<Vec<u8>>,
+    /// Value on the wire.
+    payload: Option<Vec<u8>>,
+    /// What became of it.
+    pub fate: Fate,
+    /// Who decided that, and why.
+    pub decided_by: Option<String>,
+}
+
+impl Document for DeadLetter {
+    const NAME: &'static str = "dead letter";
+    const FORMAT: u32 = 1;
+}
+
+impl DeadLetter {
+    /// The letter of a message.
+    #[must_use]
+    pub fn new(partition: &str, message: &Message, error: &Error, record: Option<&Key>) -> Self {
+        let header = |(name, value): &(Cow<'static, str>, Vec<u8>)| {
+            (name.clone().into_owned(), value.clone())
+        };
+        Self {
+            partition: partition.to_owned(),
+            offset: message.offset,
+            index: 0,
+            topic: message.topic.to_string(),
+            version: message.version.map(|version| version.as_bytes().to_vec()),
+            made_at: message.made_at,
+            found_at: Timestamp::now(),
+            error: Chain(error).to_string(),
+            record: record.map(|key| key.as_bytes().to_vec()),
+            headers: message.headers.iter().map(header).collect(),
+            wire_key: message.key.clone(),
+            payload: message.payload.clone(),
+            fate: Fate::Open,
+            decided_by: None,
+        }
+    }
+
+    /// Its name: partition, offset and index, such as `outbox/17/0`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}/{}", self.partition, self.offset, self.index)
+    }
+
+    /// The version of the change, if the queue gave it.
+    ///
+    /// # Errors
+    /// `Unreadable` if it is damaged.
+    pub fn version(&self) -> Result<Option<Version>> {
+        self.version.as_deref().map(Version::new).transpose()
+    }
+
+    /// The key of its record, where that could be read.
+    #[must_use]
+    pub fn record(&self) -> Option<Key> {
+        self.record.clone().map(Key::from_bytes)
+    }
+
+    /// The bytes of its value.
+    #[must_use]
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.payload.as_deref()
+    }
+
+    /// Its headers, with those that Kafka Connect gives a dead letter.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let mut headers: Vec<(String, String)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
+            .collect();
+        for (name, value) in [
+            ("topic", self.topic.clone()),
+            ("partition", self.partition.clone()),
+            ("offset", self.offset.to_string()),
+            ("stage", "VALUE_CONVERTER".to_owned()),
+            ("exception.message", self.error.clone()),
+        ] {
+            headers.push((format!("__connect.errors.{name}"), value));
+        }
+        headers
+    }
+
+    /// The message as it came off the queue, at a place and version of the caller's: for another
+    /// try at decoding.
+    ///
+    /// # Errors
+    /// `Unreadable` if the letter is damaged.
+    pub fn message(&self) -> Result<Message> {
+        // The place is not used again: a replay never moves a position.
+        let place = crate::position::Position::new(&[])?;
+        Ok(Message {
+            position: place,
+            next: place,
+            version: self.version()?,
+            made_at: self.made_at,
+            key: self.wire_key.clone(),
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| (Cow::Owned(name.clone()), value.clone()))
+                .collect(),
+            topic: Arc::from(self.topic.as_str()),
+            payload: self.payload.clone(),
+            offset: self.offset,
+        })
+    }
+
+    fn key(&self) -> String {
+        // Numbers are padded, so that keys list in queue order.
+        format!("{KEYS}{}/{:020}/{:06}", self.partition, self.offset, self.index)
+    }
+}
+
+/// Keeps letters, each once: one that is there already stays as it is.
+///
+/// # Errors
+/// Those of the store.
+pub async fn keep(store: &dyn CheckpointStore, letters: &[DeadLetter]) -> Result<()> {
+    for letter in letters {
+        document::put(store, &letter.key(), letter, None).await?;
+    }
+    Ok(())
+}
+
+/// Up to `limit` letters after the key `after`, in queue order, with what continues the list.
+///
+/// # Errors
+/// Those of the store, and `Unreadable`.
+pub async fn page(
+    store: &dyn CheckpointStore,
+    after: Option<&str>,
+) -> Result<Vec<(String, DeadLetter)>> {
+    let entries = store.list(KEYS, after, PAGE).await?;
+    let decode = |(key, entry): (String, crate::checkpoint::Entry)| {
+        let letter = document::decode(&entry.value).map_err(|error| error.with("key", &key))?;
+        Ok((key, letter))
+    };
+    entries.into_iter().map(decode).collect()
+}
+
+/// Every letter of one fate, in queue order.
+///
+/// # Errors
+/// Those of the store, and `Unreadable`.
+pub async fn of_fate(store: &dyn CheckpointStore, fate: Fate) -> Result<Vec<DeadLetter>> {
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let letters = page(store, after.as_deref()).await?;
+        let Some((last, _)) = letters.last() else { return Ok(found) };
+        after = Some(last.clone());
+        found.extend(letters.into_iter().map(|(_, letter)| letter).filter(|l| l.fate == fate));
+    }
+}
+
+/// Number of open letters: `cutover` refuses while there is one.
+///
+/// # Errors
+/// Those of the store, and `Unreadable`.
+pub async fn count_open(store: &dyn CheckpointStore) -> Result<u64> {
+    let open = of_fate(store, Fate::Open).await?;
+    Ok(u64::try_from(open.len()).unwrap_or(u64::MAX))
+}
+
+/// The letter with this name, and its revision.
+///
+/// # Errors
+/// `Refused` if there is none.
+pub async fn find(store: &dyn CheckpointStore, id: &str) -> Result<(DeadLetter, Revision)> {
+    let unknown = || {
+        Error::new(ErrorKind::Refused, "find dead letter: there is none of this name")
+            .with("id", id)
+            .hint("names are partition/offset/index, as `dual-write dlq list` shows them")
+    };
+    let mut parts = id.rsplitn(3, '/');
+    let index: u32 = parts.next().and_then(|part| part.parse().ok()).ok_or_else(unknown)?;
+    let offset: i64 = parts.next().and_then(|part| part.parse().ok()).ok_or_else(unknown)?;
+    let partition = parts.next().ok_or_else(unknown)?;
+    let key = format!("{KEYS}{partition}/{offset:020}/{index:06}");
+    document::read(store, &key).await?.ok_or_else(unknown)
+}
+
+/// Records what became of a letter.
+///
+/// # Errors
+/// `Busy` if somebody else decided at the same moment.
+pub async fn decide(
+    store: &dyn CheckpointStore,
+    id: &str,
+    fate: Fate,
+    who: &str,
+) -> Result<DeadLetter> {
+    let (mut letter, revision) = find(store, id).await?;
+    letter.fate = fate;
+    letter.decided_by = Some(who.to_owned());
+    match document::put(store, &letter.key(), &letter, Some(revision)).await? {
+        Some(_) => Ok(letter),
+        None => Err(Error::new(ErrorKind::Busy, "decide on dead letter")
+            .with("id", id)
+            .hint("somebody else did at the same moment: look again with `dual-write dlq list`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DeadLetter, Fate, count_open, decide, find, keep, of_fate};
+    use crate::checkpoint::MemoryCheckpoint;
+    use crate::clock::Timestamp;
+    use crate::error::{Error, ErrorKind};
+    use crate::key::Key;
+    use crate::position::{Position, Version};
+    use crate::queue::Message;
+    use crate::value::Value;
+
+    fn letter(offset: i64) -> DeadLetter {
+        let place = Position::new(&[7]).unwrap();
+        let message = Message {
+            position: place,
+            next: place,
+            version: Some(Version::new(&[1, 2]).unwrap()),
+            made_at: Timestamp(5),
+            key: None,
+            headers: vec![("op".into(), b"upsert".to_vec())],
+            topic: "followers".into(),
+            payload: Some(vec![0xff, 0]),
+            offset,
+        };
+        let error = Error::new(ErrorKind::Unreadable, "decode change");
+        DeadLetter::new("out/box", &message, &error, Some(&Key::new([Value::Int(3)]).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_letter_written_twice_is_there_once_and_keeps_its_fate() {
+        let store = MemoryCheckpoint::new("m");
+        keep(&store, &[letter(10), letter(9)]).await.unwrap();
+        decide(&store, "out/box/9/0", Fate::Dropped, "alice").await.unwrap();
+        keep(&store, &[letter(9), letter(100)]).await.unwrap();
+        let open = of_fate(&store, Fate::Open).await.unwrap();
+        assert_eq!(open.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [10, 100]);
+        assert_eq!(count_open(&store).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_letter_holds_the_message_byte_for_byte() {
+        let store = MemoryCheckpoint::new("m");
+        keep(&store, &[letter(1)]).await.unwrap();
+        let (found, _) = find(&store, "out/box/1/0").await.unwrap();
+        let message = found.message().unwrap();
+        assert_eq!(message.payload, Some(vec![0xff, 0]));
+        assert_eq!(message.version, Some(Version::new(&[1, 2]).unwrap()));
+        assert_eq!(found.record(), Some(Key::new([Value::Int(3)]).unwrap()));
+        assert!(found.headers().iter().any(|(name, _)| name == "__connect.errors.offset"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_there_is_refused_with_the_way_to_find_one() {
+        let store = MemoryCheckpoint::new("m");
+        for id in ["", "9", "out/box/x/0", "out/box/9/0"] {
+            let error = find(&store, id).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            assert!(error.next_step().unwrap().contains("dlq list"));
+        }
+    }
+}
