@@ -50,6 +50,7 @@
 //! ```
 
 mod args;
+mod check;
 mod exit;
 pub mod json;
 mod logging;
@@ -63,6 +64,7 @@ mod steer;
 pub use args::{
     ColorWhen, ListenArgs, LogFormat, Output, ProgressMode, SharedArgs, parse_duration,
 };
+pub use check::check;
 pub use exit::Exit;
 pub use output::{Report, SCHEMA_VERSION, SharedOutput, print, table};
 pub use program::{Program, execute, main};

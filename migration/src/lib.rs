@@ -8,6 +8,7 @@
 
 pub mod barrier;
 pub mod batch;
+pub mod check;
 pub mod checkpoint;
 pub mod claim;
 pub mod cli;
@@ -29,6 +30,7 @@ pub mod repair;
 pub mod retry;
 pub mod route;
 pub mod sample;
+pub mod servers;
 pub mod shutdown;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -1,0 +1,125 @@
+//! Everything that a plan names, opened.
+//!
+//! Beside the folders of the engines this is the only place that knows which engines there are: a
+//! phase gets traits.
+
+mod alike;
+mod reached;
+
+pub(crate) use alike::difference;
+pub use reached::Reached;
+
+use crate::checkpoint::{CheckpointStore, plan_record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::layout::Layout;
+use crate::lock::KeyLock;
+use crate::plan::{Plan, TablePlan};
+use crate::process::operator;
+use crate::queue::Queue;
+use crate::store::{Store, Target};
+use std::sync::Arc;
+
+/// The servers of a migration, ready to work with.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    /// Where the data is.
+    pub source: Arc<dyn Store>,
+    /// The target's instances, in shard order.
+    pub targets: Vec<Arc<dyn Target>>,
+    /// Where live writes come from.
+    pub queue: Arc<dyn Queue>,
+    /// The key lock.
+    pub lock: Arc<dyn KeyLock>,
+    /// The state that all phases share.
+    pub checkpoint: Arc<dyn CheckpointStore>,
+    /// One layout per table of the plan, in plan order.
+    pub layouts: Vec<Arc<Layout>>,
+}
+
+impl Servers {
+    /// Opens everything to work with it. The migration begins with this plan if it has not begun;
+    /// otherwise nothing may have changed that must not.
+    ///
+    /// # Errors
+    /// `Refused` if the plan changed under way, or does not fit the databases; those of the
+    /// servers.
+    pub async fn open(plan: &Plan) -> Result<Self> {
+        let checkpoint = crate::checkpoint::open(&plan.checkpoint, &plan.id).await?;
+        plan_record::bind(&*checkpoint, plan, &operator()).await?;
+        Self::complete(plan, checkpoint).await
+    }
+
+    /// Opens everything of a migration that has begun, for commands that only look.
+    ///
+    /// # Errors
+    /// `Refused` if it has not begun; otherwise those of [`Self::open`].
+    pub async fn open_existing(plan: &Plan) -> Result<Self> {
+        let checkpoint = crate::checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
+        if let Some(recorded) = plan_record::read(&*checkpoint).await? {
+            plan_record::compare(plan, &recorded)?;
+        }
+        Self::complete(plan, checkpoint).await
+    }
+
+    async fn complete(plan: &Plan, checkpoint: Arc<dyn CheckpointStore>) -> Result<Self> {
+        let source = reached::open_source(plan).await?;
+        let mut targets = Vec::with_capacity(plan.targets.len());
+        for instance in &plan.targets {
+            targets.push(reached::open_target(plan, instance, reached::Access::Write).await?);
+        }
+        let queue = reached::open_queue(plan).await?;
+        let lock = reached::open_lock(plan).await?;
+        let layouts = layouts(plan, &*source, &targets).await?;
+        Ok(Self { source, targets, queue, lock, checkpoint, layouts })
+    }
+}
+
+/// Resolves the layouts of a plan, for a target whose instances are all alike.
+///
+/// # Errors
+/// `Refused` if the plan does not fit the databases, or the instances differ.
+pub async fn layouts(
+    plan: &Plan,
+    source: &dyn Store,
+    targets: &[Arc<dyn Target>],
+) -> Result<Vec<Arc<Layout>>> {
+    let Some((first, others)) = targets.split_first() else {
+        return Err(Error::new(ErrorKind::Plan, "resolve layouts: there is no target"));
+    };
+    let mut layouts = Vec::with_capacity(plan.tables.len());
+    for table in &plan.tables {
+        for into in &table.into {
+            for other in others {
+                if let Some(difference) = difference(&into.name, &**first, &**other).await? {
+                    return Err(not_alike(&into.name, &**first, &**other, &difference));
+                }
+            }
+        }
+        layouts.push(Arc::new(layout(table, source, &**first, targets.len()).await?));
+    }
+    Ok(layouts)
+}
+
+/// Resolves the layout of one table, as one instance of the target describes its tables.
+pub(crate) async fn layout(
+    table: &TablePlan,
+    source: &dyn Store,
+    target: &dyn Target,
+    instances: usize,
+) -> Result<Layout> {
+    let described = source.describe(&table.name).await?;
+    let mut targets = Vec::with_capacity(table.into.len());
+    for into in &table.into {
+        targets.push(target.describe(&into.name).await?);
+    }
+    Layout::resolve(table, &described, &targets, instances)
+}
+
+fn not_alike(table: &str, first: &dyn Target, other: &dyn Target, difference: &str) -> Error {
+    Error::new(ErrorKind::Refused, "resolve layouts: the target's instances differ")
+        .with("table", table)
+        .with("instance", other.name())
+        .with("difference", difference)
+        .with("compared with", first.name())
+        .hint("create the table in the same way on every instance")
+}

@@ -1,0 +1,98 @@
+//! Each server on its own, opened or not.
+
+use crate::checkpoint::{self, CheckpointStore};
+use crate::error::Result;
+use crate::lock::{KeyLock, SqliteLock};
+use crate::plan::{Engine, InstancePlan, Plan, QueuePlan};
+use crate::queue::{OutboxQueue, Queue};
+use crate::store::{OpenMode, SqliteStore, Store, Target};
+use std::sync::Arc;
+
+/// What there is of a plan's servers, for `check`: it reports every one that is wrong, not only
+/// the first, and changes none of them.
+#[derive(Debug)]
+pub struct Reached {
+    /// The source.
+    pub source: Result<Arc<dyn Store>>,
+    /// The target's instances, in shard order, to read only.
+    pub targets: Vec<Result<Arc<dyn Target>>>,
+    /// The queue.
+    pub queue: Result<Arc<dyn Queue>>,
+    /// The key lock; `None` if it is not there yet.
+    pub lock: Result<Option<Arc<dyn KeyLock>>>,
+    /// The checkpoint store; `None` if it is not there yet.
+    pub checkpoint: Result<Option<Arc<dyn CheckpointStore>>>,
+}
+
+impl Reached {
+    /// Tries to open every server of a plan. Makes nothing that is not there.
+    pub async fn open(plan: &Plan) -> Self {
+        let mut targets = Vec::with_capacity(plan.targets.len());
+        for instance in &plan.targets {
+            targets.push(open_target(plan, instance, Access::Read).await);
+        }
+        let lock =
+            if is_there(&plan.lock.engine) { open_lock(plan).await.map(Some) } else { Ok(None) };
+        Self {
+            source: open_source(plan).await,
+            targets,
+            queue: open_queue(plan).await,
+            lock,
+            checkpoint: checkpoint::open_if_begun(&plan.checkpoint, &plan.id).await,
+        }
+    }
+}
+
+/// What a target is opened for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+pub(super) async fn open_source(plan: &Plan) -> Result<Arc<dyn Store>> {
+    match &plan.source.engine {
+        Engine::Sqlite { path } => {
+            let store = SqliteStore::open("source", path, &plan.id, OpenMode::ReadOnly).await;
+            Ok(Arc::new(store.map_err(|error| error.with("server", "source"))?))
+        }
+    }
+}
+
+pub(super) async fn open_target(
+    plan: &Plan,
+    instance: &InstancePlan,
+    access: Access,
+) -> Result<Arc<dyn Target>> {
+    match &instance.engine {
+        Engine::Sqlite { path } => {
+            let mode = match access {
+                Access::Read => OpenMode::ReadOnly,
+                Access::Write => OpenMode::ReadWrite,
+            };
+            let store = SqliteStore::open(&instance.name, path, &plan.id, mode).await;
+            Ok(Arc::new(store.map_err(|error| error.with("server", &instance.name))?))
+        }
+    }
+}
+
+pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
+    match (&plan.queue, &plan.source.engine) {
+        (QueuePlan::Outbox { table }, Engine::Sqlite { path }) => {
+            Ok(Arc::new(OutboxQueue::open(path, table, &plan.id, plan.source.epoch).await?))
+        }
+    }
+}
+
+pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {
+    match &plan.lock.engine {
+        Engine::Sqlite { path } => Ok(Arc::new(SqliteLock::open(path, &plan.id).await?)),
+    }
+}
+
+/// Whether there is anything where a lock store would be made.
+fn is_there(engine: &Engine) -> bool {
+    match engine {
+        Engine::Sqlite { path } => path.exists(),
+    }
+}
