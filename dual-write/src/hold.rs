@@ -5,6 +5,7 @@ use migration::error::Result;
 use migration::fault;
 use migration::key::Key;
 use migration::lock::{KeyLock, Token};
+use migration::route::Touched;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -12,15 +13,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// Pause between two looks at the lock: a batch of the copy takes a few milliseconds.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Entities of one source table that a batch touches.
-pub(crate) type Touched = (Arc<str>, Vec<Key>);
-
 /// How the live path deals with locks of the copy.
 #[derive(Debug, Clone)]
-pub(crate) struct Hold {
-    pub(crate) lock: Arc<dyn KeyLock>,
+pub struct Hold {
+    /// The key lock.
+    pub lock: Arc<dyn KeyLock>,
     /// Longest wait for a whole batch (invariant I7).
-    pub(crate) wait: Duration,
+    pub wait: Duration,
 }
 
 impl Hold {
@@ -33,7 +32,8 @@ impl Hold {
         let mut revoked = 0;
         for (table, entities) in touched.iter().filter(|(_, entities)| !entities.is_empty()) {
             // Revoking gets a moment of its own after the deadline, as bounded as the wait.
-            let cleared = timeout_at(deadline + self.wait, self.clear_table(table, entities, deadline));
+            let cleared =
+                timeout_at(deadline + self.wait, self.clear_table(table, entities, deadline));
             match cleared.await {
                 Ok(Ok(count)) => revoked += count,
                 Ok(Err(error)) => tracing::debug!(error = %error, "key lock not available"),
@@ -43,12 +43,7 @@ impl Hold {
         revoked
     }
 
-    async fn clear_table(
-        &self,
-        table: &str,
-        entities: &[Key],
-        deadline: Instant,
-    ) -> Result<usize> {
+    async fn clear_table(&self, table: &str, entities: &[Key], deadline: Instant) -> Result<usize> {
         // Only those that hold a lock now: whoever gets one later reads the source after it, and so
         // sees what this batch brings.
         let mut left: Vec<Token> = self.lock.holders(table, entities).await?;

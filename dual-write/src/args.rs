@@ -1,0 +1,138 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
+use std::path::PathBuf;
+
+/// Phase 1: applies every live write to the target.
+#[derive(Debug, Parser)]
+#[command(name = "dual-write", version, about, propagate_version = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Proves the plan against the live servers. Touches nothing.
+    Check {
+        /// Prints the statements that would create what the migration keeps in the target.
+        #[arg(long)]
+        print_ddl: bool,
+    },
+    /// Notes where the queue ends now and makes the target ready. Once, before anything is copied
+    /// or applied; again is safe.
+    SetUp,
+    /// Applies live writes until it is stopped. A second one stands by.
+    Run(ListenArgs),
+    /// Shows positions, lag and what became of the changes.
+    Status {
+        /// Refreshes until interrupted.
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Makes `dual-write run` wait; the queue keeps what comes.
+    Pause(ReasonArgs),
+    /// Ends the pause.
+    Resume(ReasonArgs),
+    /// Dead letters: changes that could not be decoded.
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// The outbox in the source.
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+    /// Decodes messages and prints what they would write. Writes nothing.
+    Explain(ExplainArgs),
+    /// Removes tombstones and guards that nothing needs any more, of ranges that are copied.
+    Purge,
+    /// Stops `dual-write run` for good, until `resume`.
+    Abort(ReasonArgs),
+    /// Lists what this phase keeps beside the data, and removes it with --yes.
+    Cleanup,
+    #[command(flatten)]
+    Shared(SharedCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Lists dead letters that are still open.
+    List {
+        /// Also those that were replayed or dropped.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Shows one dead letter with its bytes.
+    Show {
+        /// Its number in the list.
+        id: String,
+    },
+    /// Applies dead letters again: with their version where that can decide, else from the source.
+    Replay(DlqSelection),
+    /// Gives dead letters up. The changes in them stay lost to the target until the records are
+    /// repaired.
+    Drop {
+        #[command(flatten)]
+        selection: DlqSelection,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
+}
+
+/// Which dead letters.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DlqSelection {
+    /// Their numbers in the list.
+    pub(crate) ids: Vec<String>,
+    /// All that are open.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum OutboxCommand {
+    /// Removes messages that every instance of the target has applied. Asks first.
+    Trim,
+}
+
+/// What to decode.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = false, multiple = false)]
+pub(crate) struct ExplainArgs {
+    /// A file with one message: an outbox row as a JSON object.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// So many messages of the queue, from the target's position on.
+    #[arg(short = 'n', long, default_value_t = 10)]
+    pub(crate) count: usize,
+}
+
+impl Program for Args {
+    fn shared(&self) -> &SharedArgs {
+        &self.shared
+    }
+
+    fn shared_command(&self) -> Option<&SharedCommand> {
+        match &self.command {
+            Command::Shared(command) => Some(command),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Args::command().debug_assert();
+    }
+}
