@@ -18,12 +18,16 @@ pub mod decode;
 mod driver;
 pub mod error;
 pub mod fault;
+pub mod health;
 pub mod key;
 pub mod layout;
 pub mod lock;
+pub mod metrics;
+pub mod phase;
 pub mod plan;
 pub mod position;
 pub mod process;
+pub mod progress;
 pub mod protocol;
 pub mod queue;
 pub mod repair;
@@ -34,6 +38,8 @@ pub mod servers;
 pub mod shutdown;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
+mod terminal;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod throttle;
 pub mod value;

@@ -2,6 +2,7 @@
 
 use super::args::SharedArgs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::terminal::AboveBars;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -22,7 +23,7 @@ pub(super) fn start(args: &SharedArgs) -> Result<()> {
         Ok(Ok(filter)) => (filter, None),
         Ok(Err(error)) => (by_flags(), Some(error)),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBars);
     let started = if args.log_format.is_json() {
         log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {

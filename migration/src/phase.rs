@@ -1,0 +1,30 @@
+//! The phases, and what each is called where.
+
+/// One of the four phases.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// The binary's name, which begins its keys in the checkpoint store and its leases.
+    pub name: &'static str,
+    /// Its name in metrics, where a hyphen is not allowed.
+    pub metric: &'static str,
+    /// What it counts, for people.
+    pub unit: &'static str,
+    /// What it counts, in metrics: `midflight_<metric>_<counter>_total`.
+    pub counter: &'static str,
+}
+
+/// Phase 1.
+pub static DUAL_WRITE: Phase =
+    Phase { name: "dual-write", metric: "dualwrite", unit: "changes", counter: "changes" };
+
+/// Phase 2.
+pub static BACKFILL: Phase =
+    Phase { name: "backfill", metric: "backfill", unit: "records", counter: "rows" };
+
+/// Phase 3.
+pub static VERIFY: Phase =
+    Phase { name: "verify", metric: "verify", unit: "records", counter: "rows_compared" };
+
+/// Phase 4.
+pub static CUTOVER: Phase =
+    Phase { name: "cutover", metric: "cutover", unit: "reads", counter: "reads" };
