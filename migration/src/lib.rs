@@ -36,6 +36,7 @@ pub mod route;
 pub mod sample;
 pub mod servers;
 pub mod shutdown;
+pub mod status;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 mod terminal;

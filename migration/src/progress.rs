@@ -11,6 +11,7 @@ mod reporting;
 mod view;
 
 pub use display::Display;
+pub(crate) use line::duration;
 pub use line::line;
 pub use reporting::Reporting;
 pub use view::View;

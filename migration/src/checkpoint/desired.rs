@@ -182,6 +182,20 @@ pub async fn read(store: &dyn CheckpointStore, phase: &str) -> Result<Desired> {
     Ok(document::read(store, &key(phase)).await?.map(|(desired, _)| desired).unwrap_or_default())
 }
 
+/// Goes on unless an operator aborted the phase: to be asked when a run starts.
+///
+/// # Errors
+/// `Refused` if it is aborted; says by whom, why and how to go on. Those of the store.
+pub async fn check_not_aborted(store: &dyn CheckpointStore, phase: &str) -> Result<()> {
+    let desired = read(store, phase).await?;
+    let Some(setting) = desired.aborted.filter(|setting| setting.value) else { return Ok(()) };
+    Err(Error::new(ErrorKind::Refused, format!("start {phase}: it was aborted"))
+        .with("by", setting.who)
+        .with("on", setting.when.to_rfc3339())
+        .with("because", setting.why.unwrap_or_else(|| "no reason given".to_owned()))
+        .hint(format!("`{phase} resume` takes the abort back")))
+}
+
 /// Changes what is wanted of a phase, on the record: the audit log says so first, because a change
 /// that nobody can explain is worse than a line about one that did not take place.
 ///
@@ -210,7 +224,7 @@ fn key(phase: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Desired, Rate, change, read};
+    use super::{Change, Desired, Rate, change, check_not_aborted, read};
     use crate::checkpoint::{MemoryCheckpoint, audit};
     use crate::error::ErrorKind;
     use std::num::NonZeroU32;
@@ -240,6 +254,19 @@ mod tests {
         assert_eq!(desired.workers.map(|setting| setting.value.get()), Some(3));
         let desired = change(&store, "b", Change::Resume, "bob", None).await.unwrap();
         assert!(!desired.is_paused() && desired.pause_reason().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_abort_lasts_until_it_is_taken_back() {
+        let store = MemoryCheckpoint::new("m");
+        check_not_aborted(&store, "backfill").await.unwrap();
+        change(&store, "backfill", Change::Abort, "alice@db1", Some("wrong plan")).await.unwrap();
+        let error = check_not_aborted(&store, "backfill").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("wrong plan"), "{error}");
+        assert!(error.next_step().unwrap().contains("backfill resume"));
+        change(&store, "backfill", Change::Restart, "bob@db2", None).await.unwrap();
+        check_not_aborted(&store, "backfill").await.unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use comfy_table::{LineStyle, Table, TableStyle};
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{ErrorKind as IoKind, Write as _};
+use std::io::{ErrorKind as IoKind, IsTerminal as _, Write as _};
 
 /// The version of the JSON that results are printed as. It rises when something is renamed or
 /// removed, not when something is added.
@@ -55,6 +55,14 @@ pub fn print<R: Report>(to: impl Into<SharedOutput>, report: &R) -> Result<()> {
         }
     };
     write(text.as_bytes())
+}
+
+/// Clears the terminal behind stdout, if there is one, before the next picture of a watch.
+///
+/// # Errors
+/// Those of [`print`].
+pub(crate) fn clear_screen() -> Result<()> {
+    if std::io::stdout().is_terminal() { write(b"\x1b[H\x1b[2J") } else { Ok(()) }
 }
 
 /// Prints bytes to stdout as they are: a schema, a page of the manual.
