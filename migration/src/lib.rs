@@ -38,9 +38,8 @@ pub mod servers;
 pub mod shutdown;
 pub mod status;
 pub mod store;
-#[cfg(any(test, feature = "testing"))]
 mod terminal;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttle;
 pub mod value;
