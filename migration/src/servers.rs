@@ -5,6 +5,7 @@
 
 mod alike;
 mod reached;
+mod set_up;
 
 pub(crate) use alike::difference;
 pub use reached::Reached;
@@ -20,6 +21,8 @@ use crate::store::{Store, Target};
 use std::sync::Arc;
 
 /// The servers of a migration, ready to work with.
+///
+/// Call order: `open` → `set_up` → whatever the phase does.
 #[derive(Debug, Clone)]
 pub struct Servers {
     /// Where the data is.
@@ -45,8 +48,11 @@ impl Servers {
     /// servers.
     pub async fn open(plan: &Plan) -> Result<Self> {
         let checkpoint = crate::checkpoint::open(&plan.checkpoint, &plan.id).await?;
-        plan_record::bind(&*checkpoint, plan, &operator()).await?;
-        Self::complete(plan, checkpoint).await
+        compare(plan, &*checkpoint).await?;
+        let servers = Self::complete(plan, checkpoint).await?;
+        // Last, so that a plan that never fitted can still be put right.
+        plan_record::bind(&*servers.checkpoint, plan, &operator()).await?;
+        Ok(servers)
     }
 
     /// Opens everything of a migration that has begun, for commands that only look.
@@ -55,9 +61,7 @@ impl Servers {
     /// `Refused` if it has not begun; otherwise those of [`Self::open`].
     pub async fn open_existing(plan: &Plan) -> Result<Self> {
         let checkpoint = crate::checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
-        if let Some(recorded) = plan_record::read(&*checkpoint).await? {
-            plan_record::compare(plan, &recorded)?;
-        }
+        compare(plan, &*checkpoint).await?;
         Self::complete(plan, checkpoint).await
     }
 
@@ -71,6 +75,14 @@ impl Servers {
         let lock = reached::open_lock(plan).await?;
         let layouts = layouts(plan, &*source, &targets).await?;
         Ok(Self { source, targets, queue, lock, checkpoint, layouts })
+    }
+}
+
+/// Refuses a plan that is not the recorded one.
+async fn compare(plan: &Plan, checkpoint: &dyn CheckpointStore) -> Result<()> {
+    match plan_record::read(checkpoint).await? {
+        Some(recorded) => plan_record::compare(plan, &recorded),
+        None => Ok(()),
     }
 }
 

@@ -149,6 +149,8 @@ async fn a_file_that_is_not_there_is_named_and_not_made() {
              check the path in the plan; the tools never create a database"]
     );
     assert!(!world.files().contains("shards"));
+    // The path may still be put right: nothing was begun with the wrong one.
+    assert!(Servers::open(&world.plan()).await.is_ok());
 }
 
 #[tokio::test]
@@ -248,6 +250,72 @@ async fn a_checkpoint_file_that_is_something_else_is_refused_and_left_alone() {
     world.sql("checkpoint.db", "CREATE TABLE diary (page TEXT)").await;
     let failures = world.failures(&world.plan()).await;
     assert!(failures[0].starts_with("checkpoint: "), "{failures:?}");
+}
+
+#[tokio::test]
+async fn every_instance_is_set_up_once_and_keeps_where_it_began() {
+    let world = World::new().await;
+    let servers = Servers::open(&world.plan()).await.unwrap();
+    servers.set_up(&world.plan()).await.unwrap();
+    let mut starts = Vec::new();
+    for target in &servers.targets {
+        starts.push(target.partition("outbox").await.unwrap().unwrap().start);
+        assert_eq!(target.ranges("followers", None, 10).await.unwrap().len(), 1);
+    }
+
+    let change =
+        "INSERT INTO outbox (table_name, op, payload, made_at) VALUES ('t', 'delete', '{}', 0)";
+    world.sql("service.db", change).await;
+    servers.set_up(&world.plan()).await.unwrap();
+    for (target, start) in servers.targets.iter().zip(starts) {
+        let partition = target.partition("outbox").await.unwrap().unwrap();
+        assert_eq!((partition.start, partition.next), (start, start));
+    }
+}
+
+/// As after a kill between two instances.
+#[tokio::test]
+async fn a_set_up_that_was_cut_short_is_completed() {
+    let world = World::new().await;
+    let servers = Servers::open(&world.plan()).await.unwrap();
+    let mut first = servers.clone();
+    first.targets.truncate(1);
+    first.set_up(&world.plan()).await.unwrap();
+
+    let change =
+        "INSERT INTO outbox (table_name, op, payload, made_at) VALUES ('t', 'delete', '{}', 0)";
+    world.sql("service.db", change).await;
+    servers.set_up(&world.plan()).await.unwrap();
+    let start = |index: usize| {
+        let target = servers.targets[index].clone();
+        async move { target.partition("outbox").await.unwrap().unwrap().start }
+    };
+    assert!(start(0).await < start(1).await);
+    assert!(check::run(&world.plan()).await.is_ready());
+}
+
+#[tokio::test]
+async fn records_that_the_plan_does_not_name_keep_a_target_from_being_set_up() {
+    let world = World::new().await;
+    world.sql("shard-1.db", "INSERT INTO following_of VALUES ('a', 'b')").await;
+    let servers = Servers::open(&world.plan()).await.unwrap();
+    let error = servers.set_up(&world.plan()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(
+        error.to_string(),
+        "set up target: it holds records already: table following_of, instance shard-1"
+    );
+    for target in &servers.targets {
+        assert!(
+            !target.is_set_up().await.unwrap(),
+            "all are looked at before the first is touched"
+        );
+    }
+
+    let allowed = world.plan_with("id = ", "target_may_hold_rows = [\"following_of\"]\nid = ");
+    servers.set_up(&allowed).await.unwrap();
+    // From now on they are the migration's own.
+    servers.set_up(&world.plan()).await.unwrap();
 }
 
 /// The plan that a person runs first is one that the tools accept.
