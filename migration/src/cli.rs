@@ -2,7 +2,7 @@
 //!
 //! A binary's `main.rs` is `migration::cli::main(its_crate::run)`: it parses the arguments, sets up
 //! logging and the runtime, runs, reports an error with its hint, and ends with an [`Exit`] code.
-//! Results go to stdout through [`print`]; everything else goes to stderr.
+//! Results go to stdout through [`print()`]; everything else goes to stderr.
 //!
 //! A binary's `Args` flattens [`SharedArgs`], its commands flatten [`SharedCommand`], and it
 //! implements [`Program`] to hand both over:
