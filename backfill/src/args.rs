@@ -1,8 +1,10 @@
 //! The command line.
 
-use crate::command::tune::Setting;
 use clap::{Parser, Subcommand};
-use migration::cli::{ListenArgs, Program, SharedArgs, SharedCommand};
+use migration::checkpoint::desired::Change;
+use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
+use migration::error::Result;
+use migration::status::StatusArgs;
 
 /// Phase 2: copies the history, guarded against live writes.
 #[derive(Debug, Parser)]
@@ -27,20 +29,16 @@ pub(crate) enum Command {
     /// Copies until everything is copied. Goes on where it was; several may run at once.
     Run(RunArgs),
     /// Shows how far the copy is.
-    Status {
-        /// Refreshes until everything is copied.
-        #[arg(short, long)]
-        watch: bool,
-    },
+    Status(StatusArgs),
     /// Makes every `backfill run` of this migration wait.
     Pause(ReasonArgs),
     /// Ends the pause.
     Resume(ReasonArgs),
-    /// Changes settings while it runs: rate=N|none, batch-rows=N, batch-bytes=N.
+    /// Changes settings while it runs: rate=2000, rate=unlimited, batch-rows=500.
     Set {
         /// What to change.
-        #[arg(required = true, value_name = "SETTING=VALUE")]
-        settings: Vec<Setting>,
+        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_change)]
+        settings: Vec<Change>,
         #[command(flatten)]
         reason: ReasonArgs,
     },
@@ -87,14 +85,6 @@ pub(crate) enum LocksCommand {
     Break,
 }
 
-/// Why something is changed.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct ReasonArgs {
-    /// Why, for the audit log.
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
-}
-
 impl Program for Args {
     fn shared(&self) -> &SharedArgs {
         &self.shared
@@ -108,8 +98,12 @@ impl Program for Args {
     }
 }
 
+fn parse_change(text: &str) -> Result<Change> {
+    Change::parse(text)
+}
+
 /// Reads `1%` or `1` as one hundredth.
-fn parse_share(text: &str) -> Result<f64, String> {
+fn parse_share(text: &str) -> std::result::Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end();
     match number.parse::<f64>() {
         Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),

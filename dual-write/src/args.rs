@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
+use migration::status::StatusArgs;
 use std::path::PathBuf;
 
 /// Phase 1: applies every live write to the target.
@@ -28,11 +29,7 @@ pub(crate) enum Command {
     /// Applies live writes until it is stopped. A second one stands by.
     Run(ListenArgs),
     /// Shows positions, lag and what became of the changes.
-    Status {
-        /// Refreshes until interrupted.
-        #[arg(short, long)]
-        watch: bool,
-    },
+    Status(StatusArgs),
     /// Makes `dual-write run` wait; the queue keeps what comes.
     Pause(ReasonArgs),
     /// Ends the pause.

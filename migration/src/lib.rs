@@ -33,6 +33,7 @@ pub mod queue;
 pub mod repair;
 pub mod retry;
 pub mod route;
+pub mod running;
 pub mod sample;
 pub mod servers;
 pub mod shutdown;

@@ -1,0 +1,39 @@
+//! What each command does. Only here is anything printed.
+
+mod cleanup;
+mod locks;
+mod plan;
+mod run;
+mod status;
+
+use crate::args::{Args, Command, LocksCommand};
+use migration::checkpoint::desired::Change;
+use migration::cli::{Exit, ReasonArgs, check, steer};
+use migration::error::Result;
+use migration::phase;
+use migration::shutdown::Shutdown;
+
+/// The name of this phase in the checkpoint store.
+const PHASE: &str = phase::BACKFILL.name;
+
+pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
+    let shared = &args.shared;
+    match &args.command {
+        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::Plan => plan::run(shared).await,
+        Command::Run(what) => run::run(shared, what, &shutdown).await,
+        Command::Status(watch) => status::run(shared, watch, &shutdown).await,
+        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Resume(reason) => {
+            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+        }
+        Command::Set { settings, reason } => steer(shared, PHASE, settings, reason).await,
+        Command::Get => steer(shared, PHASE, &[], &ReasonArgs::default()).await,
+        Command::Locks { command: LocksCommand::List } => locks::list(shared).await,
+        Command::Locks { command: LocksCommand::Break } => locks::take(shared, &shutdown).await,
+        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Cleanup => cleanup::run(shared, &shutdown).await,
+        // The shared crate has dealt with these before.
+        Command::Shared(_) => Ok(Exit::Usage),
+    }
+}

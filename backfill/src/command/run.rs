@@ -1,0 +1,247 @@
+//! `run`: copies until everything is copied.
+
+use crate::args::RunArgs;
+use crate::copier::{Copier, Counters};
+use crate::pace::Steered;
+use crate::pool::{Ended, Job, Pool};
+use crate::split::split_table;
+use migration::barrier::start_barrier;
+use migration::checkpoint::desired::Rate;
+use migration::checkpoint::progress::Activity;
+use migration::cli::{Exit, Report, SharedArgs, print};
+use migration::error::{Error, ErrorKind, Result};
+use migration::fault;
+use migration::layout::Layout;
+use migration::phase;
+use migration::plan::Plan;
+use migration::running::Running;
+use migration::sample::Sample;
+use migration::servers::Servers;
+use migration::shutdown::Shutdown;
+use migration::store::ReadLimit;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Longest wait for a source that lags behind its queue.
+const BARRIER_MAX: Duration = Duration::from_secs(300);
+
+/// Between two looks at what the workers have counted.
+const COUNT_EVERY: Duration = Duration::from_millis(200);
+
+/// What a run did.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// `done`, `sampled` or `stopped`.
+    ended: &'static str,
+    read: u64,
+    inserted: u64,
+    existing: u64,
+    refused: u64,
+    batches: u64,
+    later: u64,
+    unlocked: u64,
+    restarts: u64,
+    seconds: f64,
+}
+
+impl Report for Summary {
+    fn text(&self) -> String {
+        format!(
+            "{}: {} records read in {:.1} s; of the target's records {} inserted, {} there before, \
+             {} left to live data; {} batches, {} put off for their lock, {} without it",
+            self.ended,
+            self.read,
+            self.seconds,
+            self.inserted,
+            self.existing,
+            self.refused,
+            self.batches,
+            self.later,
+            self.unlocked
+        )
+    }
+}
+
+pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
+    let plan = args.load_plan()?;
+    let servers = Servers::open(&plan).await?;
+    let layouts = chosen(&servers, &what.table)?;
+    for target in &servers.targets {
+        if !target.is_set_up().await? {
+            return Err(Error::new(ErrorKind::Refused, "copy: the target is not set up")
+                .with("instance", target.name())
+                .hint("run `dual-write set-up` first"));
+        }
+    }
+    let rate = Rate::from(plan.backfill.rate);
+    let with = (args, &what.listen);
+    let running =
+        Running::start(&phase::BACKFILL, with, &servers.checkpoint, rate, shutdown).await?;
+    let started = Instant::now();
+    let counters = Arc::new(Counters::default());
+    let copied = copy(&plan, &servers, &layouts, what, &running, &counters).await;
+    let activity = match &copied {
+        Ok(Ended::Done) => Activity::Done,
+        Ok(Ended::Stopped) => Activity::Draining,
+        Err(_) => Activity::Failed,
+    };
+    running.finish(activity).await?;
+    let ended = match copied? {
+        Ended::Done if what.sample.is_some() => "sampled",
+        Ended::Done => "done",
+        Ended::Stopped => "stopped",
+    };
+    print(args, &summary(ended, &counters, started.elapsed()))?;
+    Ok(Exit::Done)
+}
+
+/// The layouts of the tables that were asked for: all, unless some were named.
+fn chosen(servers: &Servers, names: &[String]) -> Result<Vec<Arc<Layout>>> {
+    let is_named =
+        |layout: &&Arc<Layout>| names.is_empty() || names.contains(&layout.source().table);
+    let known =
+        |name: &&String| !servers.layouts.iter().any(|layout| layout.source().table == **name);
+    if let Some(unknown) = names.iter().find(known) {
+        let tables: Vec<&str> =
+            servers.layouts.iter().map(|layout| layout.source().table.as_str()).collect();
+        return Err(Error::new(ErrorKind::Plan, "copy: the plan has no such source table")
+            .with("table", unknown)
+            .hint(format!("it has {}", tables.join(", "))));
+    }
+    Ok(servers.layouts.iter().filter(is_named).cloned().collect())
+}
+
+async fn copy(
+    plan: &Plan,
+    servers: &Servers,
+    layouts: &[Arc<Layout>],
+    what: &RunArgs,
+    running: &Running,
+    counters: &Arc<Counters>,
+) -> Result<Ended> {
+    let barrier = start_barrier(&*servers.queue, &servers.targets, BARRIER_MAX);
+    match running.shutdown.unless_begun(barrier).await {
+        Some(passed) => passed?,
+        None => return Ok(Ended::Stopped),
+    }
+    fault::point("backfill.barrier");
+    let sample = what.sample.map(|share| Sample::new(what.seed, share)).transpose()?;
+    if let Some(sample) = sample {
+        // Recorded first: `verify` then judges what is about to be there, never less.
+        sample.record(&*servers.checkpoint).await?;
+    }
+    let batch = &plan.backfill;
+    let pace = Arc::new(Steered {
+        throttle: Arc::clone(&running.throttle),
+        wanted: running.wanted().await?,
+        planned: ReadLimit { rows_max: batch.batch_rows_max, bytes_max: batch.batch_bytes_max },
+    });
+    let mut jobs = Vec::new();
+    let (mut records, mut before) = (0, 0);
+    for layout in layouts {
+        let ranges = split_table(
+            &*servers.source,
+            &servers.targets,
+            &*servers.checkpoint,
+            layout,
+            batch.ranges,
+        )
+        .await?;
+        let estimate = servers.source.estimate_rows(layout.source()).await?;
+        let done = ranges.iter().filter(|range| range.done).count();
+        records += estimate;
+        before += share(estimate, done, ranges.len());
+        let copier = Arc::new(Copier {
+            source: Arc::clone(&servers.source),
+            targets: servers.targets.clone(),
+            lock: Arc::clone(&servers.lock),
+            layout: Arc::clone(layout),
+            owner: running.process.owner,
+            lease: plan.lock.lease,
+            sample,
+            pace: Arc::<Steered>::clone(&pace),
+            counters: Arc::clone(counters),
+        });
+        let open = ranges.into_iter().filter(|range| !range.done);
+        jobs.extend(open.map(|range| Job { copier: Arc::clone(&copier), after: range.after }));
+    }
+    running.progress.set_total(Some(records));
+    running.progress.start_at(before);
+    running.progress.set_activity(Activity::Running);
+    let _counting = count(running, counters, before);
+    let workers = what.workers.map_or(batch.workers, usize::from);
+    let pool = Pool {
+        checkpoint: Arc::clone(&servers.checkpoint),
+        process: running.process.clone(),
+        workers: wanted_workers(running).await?.unwrap_or(workers),
+    };
+    let ended = pool.run(jobs, &running.shutdown).await;
+    take_over(running, counters, before);
+    ended
+}
+
+/// Workers as an operator set them.
+async fn wanted_workers(running: &Running) -> Result<Option<usize>> {
+    let wanted = running.wanted().await?.current();
+    Ok(wanted.workers.as_ref().and_then(|set| usize::try_from(set.value.get()).ok()))
+}
+
+/// `records * part / whole`, roughly.
+fn share(records: u64, part: usize, whole: usize) -> u64 {
+    let (part, whole) = (u64::try_from(part).unwrap_or(0), u64::try_from(whole).unwrap_or(1));
+    records / whole.max(1) * part
+}
+
+/// Shows what the workers count while they work.
+fn count(running: &Running, counters: &Arc<Counters>, before: u64) -> AbortOnDropHandle<()> {
+    let (progress, counters) = (running.progress.clone(), Arc::clone(counters));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut seen = before;
+        loop {
+            tokio::time::sleep(COUNT_EVERY).await;
+            let now = before + counters.read.load(Ordering::Relaxed);
+            progress.add(now - seen);
+            seen = now;
+            show(&progress, &counters);
+        }
+    }))
+}
+
+fn take_over(running: &Running, counters: &Counters, before: u64) {
+    let now = before + counters.read.load(Ordering::Relaxed);
+    let shown = running.progress.snapshot().done;
+    running.progress.add(now.saturating_sub(shown));
+    show(&running.progress, counters);
+}
+
+fn show(progress: &migration::progress::Progress, counters: &Counters) {
+    for (name, counter) in [
+        ("inserted", &counters.inserted),
+        ("existing", &counters.existing),
+        ("guard_refused", &counters.refused),
+        ("later", &counters.later),
+        ("unlocked", &counters.unlocked),
+        ("restarts", &counters.restarts),
+    ] {
+        progress.set_count(name, counter.load(Ordering::Relaxed));
+    }
+}
+
+fn summary(ended: &'static str, counters: &Counters, time: Duration) -> Summary {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    Summary {
+        ended,
+        read: get(&counters.read),
+        inserted: get(&counters.inserted),
+        existing: get(&counters.existing),
+        refused: get(&counters.refused),
+        batches: get(&counters.batches),
+        later: get(&counters.later),
+        unlocked: get(&counters.unlocked),
+        restarts: get(&counters.restarts),
+        seconds: time.as_secs_f64(),
+    }
+}
