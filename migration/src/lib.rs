@@ -37,6 +37,7 @@ pub mod running;
 pub mod sample;
 pub mod servers;
 pub mod shutdown;
+pub mod station;
 pub mod status;
 pub mod store;
 mod terminal;

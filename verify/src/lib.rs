@@ -1,6 +1,8 @@
 //! Phase 3: compares source and target under live writes and gives a verdict.
 
+mod args;
 pub mod bound;
+mod command;
 mod cursor;
 pub mod difference;
 mod pass;
@@ -10,3 +12,6 @@ pub mod scope;
 mod settle;
 mod suspect;
 pub mod tally;
+
+pub use args::Args;
+pub use command::run;

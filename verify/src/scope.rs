@@ -45,6 +45,16 @@ impl Scope {
         }
     }
 
+    /// Whether a run over this scope may go on with one over `wanted`: a sample need not be the same
+    /// draw.
+    #[must_use]
+    pub fn is_like(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::Sampled { .. }, Self::Sampled { .. }) => true,
+            _ => self == wanted,
+        }
+    }
+
     /// Whether every record is in, so that nobody needs to look at its key.
     #[must_use]
     pub fn is_everything(&self) -> bool {

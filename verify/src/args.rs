@@ -1,0 +1,103 @@
+//! The command line.
+
+use migration::cli::{ListenArgs, Program, SharedArgs, SharedCommand};
+use migration::status::StatusArgs;
+
+/// Compares source and target under live writes and gives a verdict.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "verify", version, about, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 pass, 1 failed, 2 usage, 3 differences above the pass mark, \
+    4 inconclusive, 5 another run is under way, 6 timed out, 7 refused.";
+
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Compares, and goes on with a run that was interrupted.
+    Run(RunArgs),
+    /// Proves the plan against the live servers. Touches nothing.
+    Check {
+        /// Prints the statements that would create what the migration keeps in the target.
+        #[arg(long)]
+        print_ddl: bool,
+    },
+    /// Shows how far the run is.
+    Status(StatusArgs),
+    /// Lists the verdicts, oldest first.
+    List,
+    /// Shows the last verdict.
+    Show,
+    /// Prints the differences that the last run found.
+    Diff(DiffArgs),
+    /// Judges the last verdict: 0 pass, 3 fail, 4 inconclusive.
+    Gate(GateArgs),
+    /// Copies what the last run found different again, under the protocol's lease.
+    Repair(RepairArgs),
+    /// Forgets the run that was interrupted; what it found goes too.
+    Abort,
+    /// Lists what this phase keeps in the checkpoint store, and removes it with --yes.
+    Cleanup,
+    #[command(flatten)]
+    Shared(SharedCommand),
+}
+
+/// How to compare.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Compares only the entities that the last sampled backfill copied.
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) sample_of_backfill: bool,
+    /// Compares about this many records drawn at random; the verdict is a bound then.
+    #[arg(long, value_name = "RECORDS")]
+    pub(crate) sample: Option<u64>,
+    /// Begins anew even if a run was interrupted.
+    #[arg(long)]
+    pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+}
+
+/// Which differences to print.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// Prints at most this many.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<usize>,
+    /// Prints the keys alone.
+    #[arg(long)]
+    pub(crate) only_keys: bool,
+}
+
+/// What a verdict has to show.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct GateArgs {
+    /// Most differences per record; the plan's pass mark by default.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) max_mismatch_rate: Option<f64>,
+}
+
+/// What a repair does.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RepairArgs {
+    /// Repairs; without it, says what it would repair.
+    #[arg(long)]
+    pub(crate) execute: bool,
+}
+
+impl Program for Args {
+    fn shared(&self) -> &SharedArgs {
+        &self.shared
+    }
+
+    fn shared_command(&self) -> Option<&SharedCommand> {
+        match &self.command {
+            Command::Shared(command) => Some(command),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What each command does. Only here is anything printed.
+
+mod clear;
+mod diff;
+mod repair;
+mod run;
+mod verdicts;
+
+use crate::args::{Args, Command};
+use migration::checkpoint::verdict::Outcome;
+use migration::cli::{Exit, check};
+use migration::error::Result;
+use migration::shutdown::Shutdown;
+
+/// Runs one command of `verify`: the program, without its process.
+///
+/// # Errors
+/// Those of the command.
+pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
+    let shared = &args.shared;
+    match &args.command {
+        Command::Run(how) => run::run(shared, how, &shutdown).await,
+        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::Status(args) => clear::status(shared, args, &shutdown).await,
+        Command::Abort => clear::abort(shared, &shutdown).await,
+        Command::Cleanup => clear::cleanup(shared, &shutdown).await,
+        Command::List => verdicts::list(shared).await,
+        Command::Show => verdicts::show(shared).await,
+        Command::Gate(what) => verdicts::gate(shared, what).await,
+        Command::Diff(which) => diff::run(shared, which).await,
+        Command::Repair(how) => repair::run(shared, how).await,
+        // The caller, `migration::cli::execute`, has run it.
+        Command::Shared(_) => Ok(Exit::Done),
+    }
+}
+
+/// The exit code that a verdict ends with.
+fn exit(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Pass => Exit::Done,
+        Outcome::Fail => Exit::NotMet,
+        Outcome::Inconclusive => Exit::Inconclusive,
+    }
+}

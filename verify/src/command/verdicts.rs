@@ -1,0 +1,200 @@
+//! `list`, `show` and `gate`: the verdicts of past runs.
+
+use crate::args::GateArgs;
+use crate::bound::sample_needed;
+use crate::record::{Records, RunRecord};
+use crate::tally::Tally;
+use migration::checkpoint::CheckpointStore;
+use migration::checkpoint::verdict::{self, Kind, Outcome, Verdict};
+use migration::cli::{Exit, Report, SharedArgs, json, print, table};
+use migration::clock::Timestamp;
+use migration::error::{Error, ErrorKind, Result};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Verdicts shown by `list`: the last ones. Nobody reads more on a screen.
+const LISTED_MAX: u64 = 100;
+
+/// A verdict as it is printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    run: String,
+    scope: String,
+    kind: Kind,
+    compared: u64,
+    differing: u64,
+    unsettled: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tally: Option<Tally>,
+    rate: f64,
+    bound_95: f64,
+    bound_99: f64,
+    rate_max: f64,
+    outcome: Outcome,
+    #[serde(serialize_with = "json::time")]
+    started: Timestamp,
+    #[serde(serialize_with = "json::time")]
+    finished: Timestamp,
+    advice: String,
+}
+
+impl Shown {
+    pub(super) fn new(verdict: Verdict, tally: Option<Tally>) -> Self {
+        let advice = advice(&verdict);
+        Self {
+            run: verdict.run,
+            scope: verdict.scope,
+            kind: verdict.kind,
+            compared: verdict.compared,
+            differing: verdict.differing,
+            unsettled: verdict.unsettled,
+            tally,
+            rate: verdict.rate,
+            bound_95: verdict.bound95,
+            bound_99: verdict.bound99,
+            rate_max: verdict.rate_max,
+            outcome: verdict.outcome,
+            started: verdict.started,
+            finished: verdict.finished,
+            advice,
+        }
+    }
+}
+
+/// What to do next.
+fn advice(verdict: &Verdict) -> String {
+    match verdict.outcome {
+        Outcome::Pass => "go on: cutover status".to_owned(),
+        Outcome::Fail => "see what differs: verify diff; mend it: verify repair".to_owned(),
+        Outcome::Inconclusive if verdict.compared == 0 => {
+            "nothing was compared: is the source empty?".to_owned()
+        }
+        Outcome::Inconclusive if verdict.unsettled > 0 => {
+            "records were still moving: see that dual-write runs (dual-write status), then run again"
+                .to_owned()
+        }
+        Outcome::Inconclusive => format!(
+            "too few records: a sample without a difference needs {} at 95 %, {} at 99 %",
+            sample_needed(verdict.rate_max, 0.95),
+            sample_needed(verdict.rate_max, 0.99),
+        ),
+    }
+}
+
+impl Report for Shown {
+    fn text(&self) -> String {
+        let kind = match self.kind {
+            Kind::Census => "census",
+            Kind::Sample => "sample",
+        };
+        let mut text = format!(
+            "verdict {}: {} of {} compared differ, {} unsettled ({kind} of {})\n\
+             rate {:.3e}, at most {:.3e} with 95 % confidence and {:.3e} with 99 %; pass mark {:e}",
+            self.outcome.word().to_uppercase(),
+            self.differing,
+            self.compared,
+            self.unsettled,
+            self.scope,
+            self.rate,
+            self.bound_95,
+            self.bound_99,
+            self.rate_max,
+        );
+        if let Some(tally) = self.tally {
+            text += &format!(
+                "\nmissing {}, different {}, only on target {}, resurrected {}; {} were only moving",
+                tally.missing,
+                tally.different,
+                tally.only_on_target,
+                tally.resurrected,
+                tally.converged,
+            );
+        }
+        text + "\n" + &self.advice
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct List(Vec<Shown>);
+
+impl Report for List {
+    fn text(&self) -> String {
+        let rows: Vec<[String; 6]> = self
+            .0
+            .iter()
+            .map(|shown| {
+                [
+                    shown.finished.to_rfc3339(),
+                    shown.outcome.word().to_owned(),
+                    shown.scope.clone(),
+                    shown.compared.to_string(),
+                    shown.differing.to_string(),
+                    format!("{:.3e}", shown.bound_95),
+                ]
+            })
+            .collect();
+        table(["finished", "verdict", "scope", "compared", "differing", "bound 95 %"], &rows)
+    }
+
+    fn lines(&self) -> Result<Vec<serde_json::Value>> {
+        let line = |shown: &Shown| {
+            serde_json::to_value(shown)
+                .map_err(|error| Error::new(ErrorKind::Failed, "write verdict").because(error))
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+/// Lists the last verdicts.
+pub(super) async fn list(shared: &SharedArgs) -> Result<Exit> {
+    let checkpoint = open(shared).await?;
+    let count = verdict::count(&*checkpoint).await?;
+    let after = count.saturating_sub(LISTED_MAX);
+    let limit = usize::try_from(LISTED_MAX).unwrap_or(usize::MAX);
+    let verdicts = verdict::verdicts(&*checkpoint, after, limit).await?;
+    let shown = verdicts.into_iter().map(|(_, verdict)| Shown::new(verdict, None));
+    print(shared, &List(shown.collect()))?;
+    Ok(Exit::Done)
+}
+
+/// Shows the last verdict.
+pub(super) async fn show(shared: &SharedArgs) -> Result<Exit> {
+    let checkpoint = open(shared).await?;
+    let verdict = last(&*checkpoint).await?;
+    let record = Records::new(checkpoint).current().await?.map(|(record, _)| record);
+    let tally = record.filter(|record: &RunRecord| record.id == verdict.run).map(|r| r.tally);
+    print(shared, &Shown::new(verdict, tally))?;
+    Ok(Exit::Done)
+}
+
+/// Judges the last verdict.
+pub(super) async fn gate(shared: &SharedArgs, what: &GateArgs) -> Result<Exit> {
+    let checkpoint = open(shared).await?;
+    let mut verdict = last(&*checkpoint).await?;
+    if let Some(rate_max) = what.max_mismatch_rate {
+        let tally = Tally {
+            compared: verdict.compared,
+            different: verdict.differing,
+            unsettled: verdict.unsettled,
+            ..Tally::default()
+        };
+        verdict.rate_max = rate_max;
+        verdict.outcome = crate::tally::judge(&tally, verdict.kind, rate_max);
+    }
+    let outcome = verdict.outcome;
+    print(shared, &Shown::new(verdict, None))?;
+    Ok(super::exit(outcome))
+}
+
+async fn open(shared: &SharedArgs) -> Result<Arc<dyn CheckpointStore>> {
+    let plan = shared.load_plan()?;
+    migration::checkpoint::open_existing(&plan.checkpoint, &plan.id).await
+}
+
+async fn last(checkpoint: &dyn CheckpointStore) -> Result<Verdict> {
+    verdict::last(checkpoint, |_| true).await?.ok_or_else(|| {
+        Error::new(ErrorKind::Refused, "read the last verdict: there is none")
+            .hint("compare first: verify run")
+    })
+}
