@@ -71,17 +71,17 @@ impl Decision {
 }
 
 /// Decides one read by the stage, the whitelist and the key.
-#[inline]
 pub fn decide(state: State, whitelist: &Whitelist, flag: &[u8], key: &[u8]) -> Decision {
-    decide_with(state, || whitelist.contains(key), || bucket(hash(flag, key)))
+    decide_with(state, || hash(flag, key), |_| whitelist.contains(key))
 }
 
-/// As [`decide`]; the whitelist and the bucket are asked for only where they matter.
+/// As [`decide`]; the hash is asked for only where it matters, and the whitelist, with the hash,
+/// likewise.
 #[inline]
 pub(crate) fn decide_with(
     state: State,
-    whitelisted: impl FnOnce() -> bool,
-    bucket: impl FnOnce() -> u32,
+    hash: impl FnOnce() -> u32,
+    whitelisted: impl FnOnce(u32) -> bool,
 ) -> Decision {
     if state.rolled_back {
         return Decision::old(state.generation, Reason::RolledBack);
@@ -89,14 +89,19 @@ pub(crate) fn decide_with(
     let share = u32::from(state.basis_points);
     let (store, reason) = if share >= BUCKETS {
         (Store::New, Reason::Static)
-    } else if state.whitelist && whitelisted() {
-        (Store::New, Reason::Whitelist)
-    } else if share == 0 {
+    } else if share == 0 && !state.whitelist {
         (Store::Old, Reason::Static)
-    } else if bucket() < share {
-        (Store::New, Reason::Share)
     } else {
-        (Store::Old, Reason::Share)
+        let hash = hash();
+        if state.whitelist && whitelisted(hash) {
+            (Store::New, Reason::Whitelist)
+        } else if share == 0 {
+            (Store::Old, Reason::Static)
+        } else if bucket(hash) < share {
+            (Store::New, Reason::Share)
+        } else {
+            (Store::Old, Reason::Share)
+        }
     };
     Decision { generation: state.generation, store, mirror: state.mirror, reason }
 }

@@ -24,6 +24,7 @@ mod watch;
 pub use tally::{Counts, MIRROR_PREFIX, MirrorOutcome, latency_bound, mirror_key, mirror_prefix};
 pub use watch::WATCH_LAPSE;
 
+use crate::bucket::FlagHash;
 use crate::decide::Decision;
 use crate::stage::Stage;
 use hot::Hot;
@@ -80,7 +81,7 @@ pub struct Reader {
 /// What the reader's callers and its threads share.
 #[derive(Debug)]
 struct Shared {
-    flag: Box<[u8]>,
+    flag: FlagHash,
     hot: Hot,
     tally: Tally,
     stopping: CancellationToken,
@@ -111,7 +112,7 @@ impl Reader {
     fn start(plan: &Plan, source: Source, timing: Timing) -> Result<Self> {
         let watcher = Watcher::new(&plan.cutover, timing)?;
         let shared = Arc::new(Shared {
-            flag: plan.cutover.flag.as_bytes().into(),
+            flag: FlagHash::new(plan.cutover.flag.as_bytes()),
             hot: Hot::default(),
             tally: Tally::new(),
             stopping: CancellationToken::new(),
@@ -138,7 +139,7 @@ impl Reader {
     /// that a whitelist and `cutover evaluate --key` are given.
     #[inline]
     pub fn decide(&self, key: impl AsRef<[u8]>) -> Decision {
-        self.shared.hot.decide(&self.shared.flag, key.as_ref())
+        self.shared.hot.decide(self.shared.flag, key.as_ref())
     }
 
     /// Counts the outcome of a mirrored read: what became of it, and how long the read that was

@@ -151,9 +151,18 @@ impl RollbackFile {
     }
 }
 
+/// What the file holds: the signature as programs read it, and the time for whoever uses `cat`.
+#[derive(Debug, serde::Serialize)]
+struct Written<'a> {
+    at: String,
+    #[serde(flatten)]
+    signed: &'a Signed,
+}
+
 fn text(rollback: &Signed) -> String {
-    // A struct of two strings and a number is always JSON.
-    serde_json::to_string(rollback).unwrap_or_default() + "\n"
+    let written = Written { at: rollback.when.to_rfc3339(), signed: rollback };
+    // Strings and a number are always JSON.
+    serde_json::to_string(&written).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The part of the reader that every decision touches.
 
 use super::StageView;
+use crate::bucket::FlagHash;
 use crate::decide::{Decision, Reason, State, decide_with};
 use crate::stage::{Record, Stage};
-use crate::whitelist::Whitelist;
-use crate::{bucket::bucket, bucket::hash};
+use crate::whitelist::{Sieve, Whitelist};
 use arc_swap::ArcSwapOption;
 use migration::clock::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -29,6 +29,8 @@ pub(super) struct Hot {
     /// On the coarse monotonic clock, or [`ROLLED_BACK`].
     deadline: AtomicU64,
     whitelist: ArcSwapOption<Whitelist>,
+    /// Asked before `whitelist`, which costs more than the rest of a decision.
+    sieve: Sieve,
     /// When the read of the store began whose result is in `word`, on the fine monotonic clock.
     read_began: AtomicU64,
     /// The same for people, in microseconds since the epoch; zero before the first read.
@@ -38,7 +40,7 @@ pub(super) struct Hot {
 
 impl Hot {
     #[inline]
-    pub(super) fn decide(&self, flag: &[u8], key: &[u8]) -> Decision {
+    pub(super) fn decide(&self, flag: FlagHash, key: &[u8]) -> Decision {
         let Some(state) = unpack(self.word.load(Ordering::Acquire)) else {
             return Decision::old(0, Reason::NeverLoaded);
         };
@@ -47,16 +49,21 @@ impl Hot {
             let reason = if deadline == ROLLED_BACK { Reason::RolledBack } else { Reason::Stale };
             return Decision::old(state.generation, reason);
         }
-        // The flag in the word is set only while the list holds something.
-        let whitelisted = || self.whitelist.load().as_ref().is_some_and(|list| list.contains(key));
-        decide_with(state, whitelisted, || bucket(hash(flag, key)))
+        let listed = |hash| self.sieve.may_hold(hash) && self.is_listed(key);
+        decide_with(state, || flag.with(key), listed)
+    }
+
+    #[cold]
+    fn is_listed(&self, key: &[u8]) -> bool {
+        self.whitelist.load().as_ref().is_some_and(|list| list.contains(key))
     }
 
     /// Takes over a record whose read began at `began`. The whitelist goes first: a word that
     /// counts on it must find it.
-    pub(super) fn load(&self, record: &Record, began: u64) {
+    pub(super) fn load(&self, record: &Record, flag: FlagHash, began: u64) {
         let whitelist = Whitelist::new(&record.whitelist);
         let listed = !whitelist.is_empty();
+        self.sieve.show(record.whitelist.iter().map(|key| flag.with(key.as_bytes())));
         self.whitelist.store(listed.then(|| whitelist.into()));
         self.stage.store(Some(record.stage.into()));
         let state = record.state();

@@ -82,7 +82,7 @@ impl Refresher {
         };
         record.check_plan(&self.plan)?;
         check_not_restored(known.as_ref(), &record, revision)?;
-        shared.hot.load(&record, began);
+        shared.hot.load(&record, shared.flag, began);
         *known = Some(Known { revision, series: record.series, generation: record.generation });
         Ok(())
     }
