@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Lists what was done to the stage, by whom and why.
     History(HistoryArgs),
+    /// Lists what the migration keeps beside the data, everywhere, and removes it on request.
+    Cleanup(CleanupArgs),
     #[command(flatten)]
     Shared(SharedCommand),
 }
@@ -80,7 +82,7 @@ pub(crate) struct PromoteArgs {
     /// form for scripts.
     #[arg(long, value_name = "STAGE", conflicts_with = "full")]
     pub(crate) to: Option<String>,
-    /// Waits, at most --timeout, for gates that are not met yet; evidence against ends the wait.
+    /// Waits, at most --timeout, while the gate is not met; a rollback ends the wait.
     #[arg(long)]
     pub(crate) wait: bool,
     /// Goes up although the gate is not met, and records why. A latched rollback and a pause hold
@@ -92,7 +94,7 @@ pub(crate) struct PromoteArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RollbackArgs {
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    #[arg(long, visible_alias = "reason", value_name = "TEXT", default_value = "no reason given")]
     pub(crate) why: String,
     /// The rollback file, where the plan cannot be read.
     #[arg(long, value_name = "PATH", env = "MIDFLIGHT_ROLLBACK_FILE")]
@@ -102,7 +104,7 @@ pub(crate) struct RollbackArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct WhyArgs {
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    #[arg(long, visible_alias = "reason", value_name = "TEXT", default_value = "no reason given")]
     pub(crate) why: String,
 }
 
@@ -139,6 +141,13 @@ pub(crate) struct HistoryArgs {
     /// Shows at most this many.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) limit: u16,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CleanupArgs {
+    /// Removes what is listed, if the migration's name is given here: there is no way back.
+    #[arg(long, value_name = "MIGRATION")]
+    pub(crate) confirm: Option<String>,
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -2,6 +2,7 @@
 
 mod change;
 mod check;
+mod cleanup;
 mod evaluate;
 mod gate;
 mod history;
@@ -38,6 +39,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Pause(args) => change::pause(&to_change().await?, &args).await,
         Command::Resume(args) => change::resume(&to_change().await?, &args).await,
         Command::Abort(args) => change::abort(&to_change().await?, &args).await,
+        Command::Cleanup(args) => cleanup::run(&shared, &shutdown, &args).await,
         Command::Whitelist(command) => whitelist::run(&to_change().await?, command).await,
         // The caller, `migration::cli::execute`, has run it.
         Command::Shared(_) => Ok(Exit::Done),

@@ -7,6 +7,7 @@ use crate::switch::RollbackFile;
 use migration::checkpoint::verdict::{self, Dimension};
 use migration::checkpoint::{CheckpointStore, document, progress};
 use migration::clock::Timestamp;
+use migration::dead_letter;
 use migration::error::{Chain, Error, ErrorKind, Result};
 use migration::plan::Plan;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub async fn gather(plan: &Plan, checkpoint: &dyn CheckpointStore, current: &Cur
         rollback_file: seen(RollbackFile::new(&plan.cutover.rollback_file).exists()),
         verdicts: seen(verdicts(checkpoint).await),
         lag: seen(lag(checkpoint, now).await),
-        dead_letters: seen(dead_letters(checkpoint).await),
+        dead_letters: seen(dead_letter::count_open(checkpoint).await),
         mirrored: seen(mirrored(checkpoint, generation).await),
     }
 }
@@ -81,10 +82,4 @@ pub async fn mirrored(checkpoint: &dyn CheckpointStore, generation: u32) -> Resu
     Err(Error::new(ErrorKind::Refused, "add up mirror counts")
         .with("most readers", READERS_MAX)
         .hint("the service was started this often within one stage: look at why"))
-}
-
-/// Number of open dead letters, up to a page: more than none is all that a gate asks.
-async fn dead_letters(checkpoint: &dyn CheckpointStore) -> Result<u64> {
-    let open = checkpoint.list("dead/", None, PAGE).await?;
-    Ok(u64::try_from(open.len()).unwrap_or(u64::MAX))
 }

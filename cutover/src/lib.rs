@@ -28,8 +28,8 @@ pub use gate::{Evidence, Finding, Gate, LagSeen, Outcome, Seen, VerdictsSeen};
 pub use ladder::Ladder;
 pub use machine::{Current, HISTORY, Machine};
 pub use reader::{
-    Counts, MIRROR_PREFIX, MirrorOutcome, Reader, StageView, WATCH_LAPSE, latency_bound,
-    mirror_key, mirror_prefix,
+    Counts, MIRROR_PREFIX, MirrorOutcome, Reader, ReaderSeen, StageView, WATCH_LAPSE,
+    latency_bound, mirror_key, mirror_prefix, readers,
 };
 pub use stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 pub use switch::{RollbackFile, Thrown};

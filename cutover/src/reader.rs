@@ -16,11 +16,13 @@
 //! stopped for an hour answers old from its first decision on.
 
 mod hot;
+mod presence;
 mod refresh;
 mod source;
 mod tally;
 mod watch;
 
+pub use presence::{ReaderSeen, readers};
 pub use tally::{Counts, MIRROR_PREFIX, MirrorOutcome, latency_bound, mirror_key, mirror_prefix};
 pub use watch::WATCH_LAPSE;
 
@@ -32,6 +34,7 @@ use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::Plan;
+use migration::process::Process;
 use refresh::Refresher;
 use source::Source;
 use std::fmt;
@@ -81,6 +84,7 @@ pub struct Reader {
 /// What the reader's callers and its threads share.
 #[derive(Debug)]
 struct Shared {
+    process: Process,
     flag: FlagHash,
     hot: Hot,
     tally: Tally,
@@ -111,10 +115,12 @@ impl Reader {
 
     fn start(plan: &Plan, source: Source, timing: Timing) -> Result<Self> {
         let watcher = Watcher::new(&plan.cutover, timing)?;
+        let process = Process::start(&program());
         let shared = Arc::new(Shared {
             flag: FlagHash::new(plan.cutover.flag.as_bytes()),
             hot: Hot::default(),
-            tally: Tally::new(),
+            tally: Tally::new(process.owner),
+            process,
             stopping: CancellationToken::new(),
         });
         watcher.look(&shared.hot);
@@ -200,6 +206,13 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("stage", &self.stage()).finish_non_exhaustive()
     }
+}
+
+/// The name of the service, for people.
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let name = path.as_deref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    name.map_or_else(|| "reader".to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// How often the reader's threads look. Not the plan's business: the bounds that matter to an

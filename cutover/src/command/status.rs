@@ -5,6 +5,7 @@ mod view;
 use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::gate::Seen;
+use crate::reader::readers;
 use migration::cli::{Exit, Output, print};
 use migration::error::Result;
 use std::io::IsTerminal as _;
@@ -22,7 +23,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit> {
 async fn look(context: &Context) -> Result<Status> {
     let current = context.machine.current().await?;
     let (evidence, gate) = context.gate(&current).await?;
-    Ok(Status::new(&context.plan, evidence, gate))
+    let readers = readers(&*context.checkpoint).await?;
+    Ok(Status::new(&context.plan, evidence, gate, readers))
 }
 
 /// Looks again and again; what fails once is said and looked at again.

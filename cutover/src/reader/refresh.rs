@@ -1,6 +1,7 @@
 //! The refresher: reads the stage from the checkpoint store, and writes what was reported.
 
 use super::hot;
+use super::presence::Presence;
 use super::source::Source;
 use super::tally::Unwritten;
 use super::{Shared, Timing};
@@ -59,12 +60,18 @@ impl Refresher {
     }
 
     async fn write(&self, shared: &Shared) {
-        let mut complaint = Complaint::new("write");
+        let (mut unwritten, mut unknown) = (Complaint::new("report"), Complaint::new("be known"));
+        let mut presence = Presence::new(shared.process.clone());
         let mut on = true;
         // What was reported last is written after the stop.
         while on {
             on = pause(shared, self.timing.flush).await;
-            complaint.note(self.flush(shared).await);
+            unwritten.note(self.flush(shared).await);
+            let generation = shared.hot.view().generation;
+            let said = self.call("make the reader known", async |store| {
+                if on { presence.say(store, generation).await } else { presence.leave(store).await }
+            });
+            unknown.note(said.await);
         }
     }
 

@@ -156,8 +156,8 @@ struct Counted {
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
-        Self { reader: format!("{:032x}", Owner::new().0), generations: Mutex::default() }
+    pub(super) fn new(reader: Owner) -> Self {
+        Self { reader: format!("{:032x}", reader.0), generations: Mutex::default() }
     }
 
     pub(super) fn count(&self, generation: u32, outcome: MirrorOutcome, latency: Duration) {

@@ -5,6 +5,9 @@ use crate::program::{Program, Ran};
 use cutover::{Record, Signed, Stage};
 use migration::checkpoint::{CheckpointStore, SqliteCheckpoint};
 use migration::clock::Timestamp;
+use migration::position::Position;
+use migration::servers::Servers;
+use migration::store::StartPosition;
 use serde_json::json;
 use std::fs;
 
@@ -272,14 +275,79 @@ async fn the_whitelist_grows_shrinks_and_is_listed() {
 #[tokio::test]
 async fn check_says_what_is_not_ready_and_how_to_mend_it() {
     let fixture = Fixture::with("rollback_file = \"switch/rollback\"\n");
+    fixture.databases().await;
     let program = Program::new(&fixture);
     let ran = program.run(&["check"]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stdout.contains("create the directory"), "{ran:?}");
-    fs::create_dir(fixture.directory.path().join("switch")).unwrap();
+    let directory = fixture.directory.path().join("switch");
+    fs::create_dir(&directory).unwrap();
     let ran = program.run(&["check"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(fs::read_dir(fixture.directory.path().join("switch")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "it leaves nothing behind");
+    fs::write(fixture.rollback_file(), "").unwrap();
+    let ran = program.run(&["check"]);
+    assert!(ran.code == 3 && ran.stdout.contains("cutover retry"), "{ran:?}");
+}
+
+/// A migration that has been set up everywhere, at a stage.
+async fn set_up(fixture: &Fixture, stage: Stage) -> (Program, Servers) {
+    fixture.databases().await;
+    let servers = Servers::open(&fixture.plan).await.unwrap();
+    let start =
+        StartPosition { partition: "outbox".to_owned(), position: Position::new(&[0]).unwrap() };
+    for target in &servers.targets {
+        target.set_up(&["followers"], std::slice::from_ref(&start)).await.unwrap();
+    }
+    put(&*servers.checkpoint, &fixture.at(stage)).await;
+    (Program::new(fixture), servers)
+}
+
+#[tokio::test]
+async fn cleanup_lists_first_and_removes_everything_on_request() {
+    let fixture = easy();
+    let (program, servers) = set_up(&fixture, share(10_000)).await;
+    fs::write(fixture.rollback_file(), "").unwrap();
+    let listed = program.run(&["cleanup"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    for item in ["target t0", "midflight_range", "rollback file", "checkpoint store", "nothing was"]
+    {
+        assert!(listed.stdout.contains(item), "{item}: {listed:?}");
+    }
+    assert!(servers.targets[0].is_set_up().await.unwrap());
+    let wrong = program.run(&["cleanup", "--confirm", "another"]);
+    assert_eq!(wrong.code, 7, "{wrong:?}");
+    for _ in 0..2 {
+        let removed = program.run(&["cleanup", "--confirm", "flight"]);
+        assert_eq!(removed.code, 0, "{removed:?}");
+        assert_eq!(servers.targets[0].side_tables().await.unwrap(), []);
+        assert_eq!(servers.checkpoint.list("", None, 9).await.unwrap(), []);
+        assert!(!fixture.rollback_file().exists());
+    }
+}
+
+#[tokio::test]
+async fn cleanup_is_refused_while_a_process_a_reader_or_the_switch_needs_what_is_there() {
+    let fixture = easy();
+    let (program, servers) = set_up(&fixture, share(10_000)).await;
+    let refused = |hint: &str| {
+        let ran = program.run(&["cleanup", "--confirm", "flight"]);
+        assert_eq!(ran.code, 7, "{ran:?}");
+        assert!(ran.stderr.contains(hint), "{ran:?}");
+    };
+    fixture.lag(&*servers.checkpoint, 0).await;
+    refused("dual-write abort");
+    let entry = servers.checkpoint.get("progress/dual-write/1").await.unwrap().unwrap();
+    servers.checkpoint.remove("progress/dual-write/1", entry.revision).await.unwrap();
+    let reader = cutover::Reader::connect(&fixture.plan).unwrap();
+    while cutover::readers(&*servers.checkpoint).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    refused("deploy it without the reader");
+    reader.shutdown();
+    put(&*servers.checkpoint, &fixture.at(share(100))).await;
+    refused("climb to 100% first");
+    assert!(servers.targets[0].is_set_up().await.unwrap());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use migration::checkpoint::{CheckpointStore, document};
 use migration::clock::Timestamp;
 use migration::plan::{Plan, StagePlan};
 use migration::process::Process;
+use migration::queue::outbox_ddl;
 use sqlx::Connection as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,30 @@ impl Fixture {
         let counts = Counts { same, ..Counts::default() };
         let key = cutover::mirror_key(generation, "r");
         document::put(store, &key, &counts, None).await.unwrap().unwrap();
+    }
+}
+
+impl Fixture {
+    /// Makes the databases of the plan, empty.
+    pub(crate) async fn databases(&self) {
+        let table = |name, one, other| {
+            format!(
+                "CREATE TABLE {name} ({one} TEXT NOT NULL, {other} TEXT NOT NULL, \
+                 PRIMARY KEY ({one}, {other}))"
+            )
+        };
+        let tables = [
+            ("source.db", table("followers", "package", "dependent")),
+            ("source.db", outbox_ddl("outbox")),
+            ("target.db", table("follower_of", "followed", "follower")),
+        ];
+        for (file, statement) in tables {
+            let path = self.directory.path().join(file);
+            let url = format!("sqlite://{}?mode=rwc", path.display());
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
     }
 }
 

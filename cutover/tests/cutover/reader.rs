@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, MIRROR, put, share, wait_until};
 use crate::tricky_store::{Mood, TrickyStore};
-use cutover::{Decision, MirrorOutcome, Reader, Reason, Store, WATCH_LAPSE, mirrored};
+use cutover::{Decision, MirrorOutcome, Reader, Reason, Store, WATCH_LAPSE, mirrored, readers};
 use migration::checkpoint::{CheckpointStore, SqliteCheckpoint};
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,6 +251,21 @@ async fn counts_of_two_readers_add_up_and_survive_answers_that_were_lost() {
     count(2);
     readers.iter().for_each(Reader::shutdown);
     assert_eq!(mirrored(&*store, 0).await.unwrap().same, 10);
+}
+
+#[tokio::test]
+async fn a_reader_is_known_while_it_lives_and_says_which_stage_it_follows() {
+    let fixture = Fixture::new();
+    let (reader, store) = at_full_share(&fixture).await;
+    let mut known = Vec::new();
+    while known.iter().all(|seen: &cutover::ReaderSeen| seen.generation != 1) {
+        known = readers(&*store).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].process.pid.unsigned_abs(), std::process::id());
+    reader.shutdown();
+    assert_eq!(readers(&*store).await.unwrap(), []);
 }
 
 #[test]

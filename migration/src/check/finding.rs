@@ -31,11 +31,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
+    /// A precondition that holds.
+    pub fn ok(name: &'static str, message: impl Into<String>) -> Self {
         Self { name, outcome: Outcome::Ok, message: message.into(), hint: None }
     }
 
-    pub(super) fn warning(
+    /// A precondition that holds, with something to know.
+    pub fn warning(
         name: &'static str,
         message: impl Into<String>,
         hint: impl Into<String>,
@@ -43,15 +45,14 @@ impl Finding {
         Self { name, outcome: Outcome::Warning, message: message.into(), hint: Some(hint.into()) }
     }
 
-    pub(super) fn failed(
-        name: &'static str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
+    /// A precondition that does not hold.
+    pub fn failed(name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { name, outcome: Outcome::Failed, message: message.into(), hint: Some(hint.into()) }
     }
 
-    pub(super) fn error(name: &'static str, error: &Error) -> Self {
+    /// A precondition that does not hold, as an error says it.
+    #[must_use]
+    pub fn error(name: &'static str, error: &Error) -> Self {
         Self {
             name,
             outcome: Outcome::Failed,
@@ -69,7 +70,9 @@ pub struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(findings: Vec<Finding>) -> Self {
+    /// All findings, those of a phase's own checks among them.
+    #[must_use]
+    pub fn new(findings: Vec<Finding>) -> Self {
         let ready = findings.iter().all(|finding| finding.outcome != Outcome::Failed);
         Self { ready, findings }
     }

@@ -3,7 +3,7 @@
 use super::known;
 use crate::gate::{Evidence, Gate, Outcome, said};
 use crate::ladder::Ladder;
-use crate::reader::Counts;
+use crate::reader::{Counts, ReaderSeen};
 use crate::stage::Stage;
 use migration::checkpoint::verdict::Verdict;
 use migration::cli::{Exit, Report, json};
@@ -36,6 +36,15 @@ pub(super) struct Status {
     lag_s: Option<Duration>,
     dead_letters: Option<u64>,
     mirrored: Option<MirrorView>,
+    readers: Vec<ReaderView>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct ReaderView {
+    process: String,
+    generation: u32,
+    #[serde(serialize_with = "json::time")]
+    at: Timestamp,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -79,7 +88,12 @@ struct MirrorView {
 }
 
 impl Status {
-    pub(super) fn new(plan: &Plan, evidence: Evidence, gate: Gate) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        evidence: Evidence,
+        gate: Gate,
+        readers: Vec<ReaderSeen>,
+    ) -> Self {
         let record = evidence.record;
         let note = |signed: crate::stage::Signed| Note {
             who: signed.who,
@@ -111,6 +125,7 @@ impl Status {
             lag_s: known(evidence.lag).flatten().and_then(|seen| seen.lag),
             dead_letters: known(evidence.dead_letters),
             mirrored: known(evidence.mirrored).map(MirrorView::from),
+            readers: readers.into_iter().map(ReaderView::from).collect(),
         }
     }
 
@@ -120,6 +135,19 @@ impl Status {
 
     fn is_rolled_back(&self) -> bool {
         self.rolled_back.is_some() || self.rollback_file == Some(true)
+    }
+
+    /// Who follows the stage, and who does not yet.
+    fn followers(&self) -> String {
+        let behind = self.readers.iter().filter(|reader| reader.generation != self.generation);
+        let behind: Vec<_> = behind
+            .map(|reader| format!("{} at generation {}", reader.process, reader.generation))
+            .collect();
+        match (self.readers.len(), behind.is_empty()) {
+            (0, _) => "no service asks for the stage".to_owned(),
+            (count, true) => format!("{count} readers follow this stage"),
+            (count, false) => format!("{count} readers; not yet here: {}", behind.join(", ")),
+        }
     }
 
     fn banner(&self) -> Option<String> {
@@ -145,6 +173,12 @@ impl From<Verdict> for VerdictView {
             bound95: verdict.bound95,
             finished: verdict.finished,
         }
+    }
+}
+
+impl From<ReaderSeen> for ReaderView {
+    fn from(seen: ReaderSeen) -> Self {
+        Self { process: seen.process.to_string(), generation: seen.generation, at: seen.at }
     }
 }
 
@@ -191,9 +225,9 @@ impl Report for Status {
         if let Some(mirrored) = &self.mirrored
             && let (Some(p50), Some(p99)) = (mirrored.p50_s, mirrored.p99_s)
         {
-            let _ = writeln!(text, "\nmirrored reads took p50 < {p50:?}, p99 < {p99:?}");
+            let _ = write!(text, "\nmirrored reads took p50 < {p50:?}, p99 < {p99:?}");
         }
-        text.push('\n');
+        let _ = writeln!(text, "\n{}\n", self.followers());
         text + &self.gate.text()
     }
 }
