@@ -7,6 +7,7 @@
 use crate::claim::partitions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
+use crate::protocol::repair_barrier;
 use crate::queue::Queue;
 use crate::store::Target;
 use std::sync::Arc;
@@ -38,20 +39,32 @@ pub async fn start_barrier(
     Ok(())
 }
 
-/// Waits until the source shows everything that any instance has applied: what a repair reads
-/// after it placed its lease.
+/// Where a dead letter that is replayed ends in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterEnd {
+    /// The letter's partition.
+    pub partition: String,
+    /// The position after it.
+    pub position: Position,
+}
+
+/// Waits until the source shows everything that any instance has applied, and the dead letter that
+/// is replayed, if one is: what a repair reads after it placed its lease.
 ///
 /// # Errors
 /// As [`start_barrier`].
 pub async fn source_barrier(
     queue: &dyn Queue,
     targets: &[Arc<dyn Target>],
+    letter: Option<&LetterEnd>,
     bound: Duration,
 ) -> Result<()> {
     for partition in queue.partitions().await? {
         let rows = partitions(targets, &partition).await?;
-        if let Some(next) = rows.iter().map(|row| row.next).max() {
-            wait_for_source(queue, &partition, &next, bound).await?;
+        let letter = letter.filter(|letter| letter.partition == *partition);
+        let end = letter.map(|letter| &letter.position);
+        if let Some(barrier) = rows.iter().map(|row| repair_barrier(row, end)).max() {
+            wait_for_source(queue, &partition, &barrier, bound).await?;
         }
     }
     Ok(())

@@ -21,5 +21,6 @@ pub use fence::{
     admit_live, claim, finish, purge, split,
 };
 pub use guard::{
-    Copy, Effect, Guard, Kind, Live, Repair, Replay, copy, live, repair, repaired_version, replay,
+    Copy, Effect, Guard, Kind, Live, Repair, Replay, copy, live, repair, repair_barrier,
+    repaired_version, replay,
 };

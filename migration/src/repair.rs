@@ -5,7 +5,7 @@
 //! happened in between, and a delete can never be undone. Used by `verify repair` and by the replay
 //! of a dead letter whose guard cannot decide.
 
-use crate::barrier::source_barrier;
+use crate::barrier::{LetterEnd, source_barrier};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -81,6 +81,29 @@ impl Repairer {
     /// `Busy` if live writes kept overtaking some of them; those of source, queue and target. What
     /// was repaired before an error stays repaired; all of it may be repaired again.
     pub async fn repair(&self, layout: &Layout, items: &[RepairItem]) -> Result<Repaired> {
+        self.rounds(layout, items, None).await
+    }
+
+    /// Replays a dead letter on records whose guards cannot decide: as [`repair`](Self::repair),
+    /// once the source shows the letter, which may be before the target's position passes it.
+    ///
+    /// # Errors
+    /// As [`repair`](Self::repair).
+    pub async fn replay(
+        &self,
+        layout: &Layout,
+        items: &[RepairItem],
+        letter: &LetterEnd,
+    ) -> Result<Repaired> {
+        self.rounds(layout, items, Some(letter)).await
+    }
+
+    async fn rounds(
+        &self,
+        layout: &Layout,
+        items: &[RepairItem],
+        letter: Option<&LetterEnd>,
+    ) -> Result<Repaired> {
         let mut report = Repaired::default();
         let mut open = items.to_vec();
         open.sort();
@@ -89,7 +112,7 @@ impl Repairer {
             if open.is_empty() {
                 return Ok(report);
             }
-            open = self.round(layout, &open, &mut report).await?;
+            open = self.round(layout, &open, letter, &mut report).await?;
             report.redone += u64::try_from(open.len()).unwrap_or(u64::MAX);
         }
         if open.is_empty() {
@@ -107,6 +130,7 @@ impl Repairer {
         &self,
         layout: &Layout,
         items: &[RepairItem],
+        letter: Option<&LetterEnd>,
         report: &mut Repaired,
     ) -> Result<Vec<RepairItem>> {
         let source_table = layout.source().table.as_str();
@@ -121,7 +145,7 @@ impl Repairer {
             self.targets[instance].place_lease(source_table, table, &keys, lease).await?;
         }
         crate::fault::point("repair.leased");
-        source_barrier(self.queue.as_ref(), &self.targets, self.barrier).await?;
+        source_barrier(self.queue.as_ref(), &self.targets, letter, self.barrier).await?;
         let mut keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
         keys.dedup();
         let rows = self.source.read(layout.source(), &keys).await?;

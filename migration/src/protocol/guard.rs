@@ -1,5 +1,7 @@
 //! What the guard of one target record allows.
 
+use super::Partition;
+
 /// What a guard says of its record. A record without a guard row has never been written live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -128,6 +130,14 @@ pub fn repair<V: Ord>(
         _ => false,
     };
     if lease_is_mine && !behind { Repair::Write } else { Repair::Redo }
+}
+
+/// How far the source must show its changes before a repair may read it, once its lease is placed:
+/// all that was applied here, and the dead letter that is replayed, which the consumer writes
+/// before `next` passes it. `letter_end`: the position after the letter.
+pub fn repair_barrier<O, P: Ord + Clone>(partition: &Partition<O, P>, letter_end: Option<&P>) -> P {
+    let next = &partition.next;
+    letter_end.map_or(next, |end| next.max(end)).clone()
 }
 
 /// The version a repaired guard gets: the highest of its own, the source's and the replayed one.
