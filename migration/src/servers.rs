@@ -17,7 +17,7 @@ use crate::lock::KeyLock;
 use crate::plan::{Plan, TablePlan};
 use crate::process::operator;
 use crate::queue::Queue;
-use crate::store::{Store, Target};
+use crate::store::{Store, Supervision, Target};
 use std::sync::Arc;
 
 /// The servers of a migration, ready to work with.
@@ -37,6 +37,8 @@ pub struct Servers {
     pub checkpoint: Arc<dyn CheckpointStore>,
     /// One layout per table of the plan, in plan order.
     pub layouts: Vec<Arc<Layout>>,
+    /// What counts the calls to source and targets, and makes them again where that may help.
+    pub supervision: Supervision,
 }
 
 impl Servers {
@@ -66,15 +68,17 @@ impl Servers {
     }
 
     async fn complete(plan: &Plan, checkpoint: Arc<dyn CheckpointStore>) -> Result<Self> {
-        let source = reached::open_source(plan).await?;
+        let supervision = Supervision::default();
+        let source = supervision.store("source", reached::open_source(plan).await?);
         let mut targets = Vec::with_capacity(plan.targets.len());
         for instance in &plan.targets {
-            targets.push(reached::open_target(plan, instance, reached::Access::Write).await?);
+            let target = reached::open_target(plan, instance, reached::Access::Write).await?;
+            targets.push(supervision.target(&format!("target/{}", instance.name), target));
         }
         let queue = reached::open_queue(plan).await?;
         let lock = reached::open_lock(plan).await?;
         let layouts = layouts(plan, &*source, &targets).await?;
-        Ok(Self { source, targets, queue, lock, checkpoint, layouts })
+        Ok(Self { source, targets, queue, lock, checkpoint, layouts, supervision })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::throttle::Throttle;
 use axum::Router;
 use std::sync::Arc;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A phase at work.
 ///
@@ -29,6 +30,8 @@ pub struct Station {
     reporting: Reporting,
     /// Serves until it is dropped.
     _serving: Option<Serving>,
+    /// Lets no wait for a store outlast the shutdown.
+    _ending: AbortOnDropHandle<()>,
 }
 
 impl Station {
@@ -51,6 +54,7 @@ impl Station {
             Some(address) => {
                 let metrics = Metrics::new(phase.name);
                 metrics.export_progress(&progress);
+                servers.supervision.register(&metrics);
                 let (checks, shutdown) = (checks(servers), shutdown.clone());
                 let health = Health { metrics, checks, shutdown };
                 Some(serve(address, health, Router::new()).await?)
@@ -59,7 +63,8 @@ impl Station {
         };
         let store = Arc::clone(&servers.checkpoint);
         let reporting = Reporting::start(&progress, shared, store).await?;
-        Ok(Self { progress, reporting, _serving: serving })
+        let ending = servers.supervision.end_with(shutdown);
+        Ok(Self { progress, reporting, _serving: serving, _ending: ending })
     }
 
     /// Shows how it ended.

@@ -8,6 +8,7 @@
 mod memory;
 mod sqlite;
 mod step;
+mod supervised;
 mod transactional;
 
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
@@ -16,6 +17,7 @@ pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
     RepairEntry, RepairStep, SideTable, StartPosition, Tally,
 };
+pub use supervised::Supervision;
 pub use transactional::{
     Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction, Transactional,
 };
