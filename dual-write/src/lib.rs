@@ -1,16 +1,39 @@
 //! Phase 1: applies every live write to the target, idempotently.
+//!
+//! One consumer at a time polls the queue, decodes and compacts a batch, keeps what cannot be
+//! decoded, waits a bounded time for copies that hold locks on what it touches, and applies the
+//! batch on every instance of the target, each in one atomic step with the partition's position;
+//! the next batch is polled while one is applied. What decides is in the target: the consumer's
+//! generation, the position, and the guard of every record.
 
 mod apply;
 mod args;
+mod command;
 mod counters;
 mod gate;
 mod hold;
 mod live;
 mod prepare;
+mod replay;
+mod set_up;
 
 pub use args::Args;
 pub use counters::Counters;
-pub use gate::Gate;
+pub use gate::{Gate, Steered};
 pub use hold::Hold;
 pub use live::{Ended, LiveParts, LivePath};
 pub use prepare::Preparer;
+pub use replay::{Replayed, Replayer};
+pub use set_up::{SetUp, set_up};
+
+use migration::cli::Exit;
+use migration::error::Result;
+use migration::shutdown::Shutdown;
+
+/// Runs a command.
+///
+/// # Errors
+/// Those of the command; each says what to do next.
+pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
+    Box::pin(command::run(args, shutdown)).await
+}

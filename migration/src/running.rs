@@ -1,20 +1,23 @@
-//! A phase that runs: what steers it, shows it and answers for it, started and ended in one place.
+//! A phase that operators steer while it runs: a [`Station`] with rate, pause and abort.
 
 use crate::checkpoint::CheckpointStore;
 use crate::checkpoint::desired::{self, DesiredWatch, Rate};
 use crate::checkpoint::progress::Activity;
 use crate::cli::{ListenArgs, SharedArgs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::{Check, Health, Serving, serve};
-use crate::metrics::Metrics;
 use crate::phase::Phase;
 use crate::process::Process;
-use crate::progress::{Progress, Reporting};
+use crate::progress::Progress;
+use crate::servers::Servers;
 use crate::shutdown::Shutdown;
+use crate::station::Station;
 use crate::throttle::Throttle;
-use axum::Router;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
+
+/// Between two looks at what a phase has counted.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What goes with a phase while it runs.
 #[derive(Debug)]
@@ -25,69 +28,48 @@ pub struct Running {
     pub throttle: Arc<Throttle>,
     /// How far it is.
     pub progress: Progress,
-    /// Its metrics.
-    pub metrics: Metrics,
     /// Where it is told to drain: by a signal, or by an operator's abort.
     pub shutdown: Shutdown,
     store: Arc<dyn CheckpointStore>,
-    reporting: Reporting,
+    station: Station,
     _following: AbortOnDropHandle<()>,
-    _serving: Option<Serving>,
 }
 
 impl Running {
     /// Starts everything around a phase. `planned` is the plan's rate.
     ///
     /// # Errors
-    /// `Refused` if an operator has aborted the phase, or the address cannot be listened on; those
-    /// of the checkpoint store.
+    /// `Refused` if an operator has aborted the phase; those of [`Station::open`].
     pub async fn start(
         phase: &'static Phase,
         args: (&SharedArgs, &ListenArgs),
-        store: &Arc<dyn CheckpointStore>,
+        servers: &Servers,
         planned: Rate,
         shutdown: &Shutdown,
     ) -> Result<Self> {
+        let store = &servers.checkpoint;
         let wanted = desired::read(&**store, phase.name).await?;
-        if wanted.is_aborted() {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!("run {}: it was aborted", phase.name),
-            )
-            .with("by", wanted.aborted.map(|set| set.who).unwrap_or_default())
-            .hint(format!("take that back with `{} resume`", phase.name)));
+        if let Some(set) = wanted.aborted.filter(|set| set.value) {
+            return Err(Error::new(ErrorKind::Refused, format!("run {}: aborted", phase.name))
+                .with("by", set.who)
+                .with("why", set.why.unwrap_or_default())
+                .hint(format!("take that back with `{} resume`", phase.name)));
         }
         let shutdown = shutdown.part();
         let process = Process::start(phase.name);
         let throttle = Arc::new(Throttle::new(planned));
         let watch = DesiredWatch::start(Arc::clone(store), phase.name).await?;
         let following = throttle.follow(watch, planned, &shutdown);
-        let progress = Progress::new(phase, &process, Some(Arc::clone(&throttle)));
-        let metrics = Metrics::new(phase.name);
-        metrics.export_progress(&progress);
-        let (shared, listen) = args;
-        let serving = match listen.listen {
-            Some(address) => {
-                let health = Health {
-                    metrics: metrics.clone(),
-                    checks: vec![reaches(store)],
-                    shutdown: shutdown.clone(),
-                };
-                Some(serve(address, health, Router::new()).await?)
-            }
-            None => None,
-        };
-        let reporting = Reporting::start(&progress, shared, Arc::clone(store)).await?;
+        let throttled = Some(Arc::clone(&throttle));
+        let station = Station::open(phase, &process, throttled, args, servers, &shutdown).await?;
         Ok(Self {
             process,
             throttle,
-            progress,
-            metrics,
+            progress: station.progress.clone(),
             shutdown,
             store: Arc::clone(store),
-            reporting,
+            station,
             _following: following,
-            _serving: serving,
         })
     }
 
@@ -99,20 +81,26 @@ impl Running {
         DesiredWatch::start(Arc::clone(&self.store), self.progress.phase().name).await
     }
 
+    /// Lets `look` carry over what the phase counts into its progress, several times a second, as
+    /// long as the returned handle lives.
+    pub fn observe(
+        &self,
+        look: impl Fn(&Progress) + Send + Sync + 'static,
+    ) -> AbortOnDropHandle<()> {
+        let progress = self.progress.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                look(&progress);
+            }
+        }))
+    }
+
     /// Shows the end.
     ///
     /// # Errors
     /// `Failed` if the showing itself broke down.
     pub async fn finish(self, activity: Activity) -> Result<()> {
-        self.reporting.finish(activity).await
+        self.station.close(activity).await
     }
-}
-
-/// Ready means that the state which all phases share can be reached.
-fn reaches(store: &Arc<dyn CheckpointStore>) -> Check {
-    let store = Arc::clone(store);
-    Check::new("checkpoint-store", move || {
-        let store = Arc::clone(&store);
-        async move { store.log_end("audit").await.map(drop) }
-    })
 }

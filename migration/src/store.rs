@@ -205,6 +205,10 @@ pub trait Target: Store {
     /// stands. Returns one decision per entry.
     async fn repair(&self, step: &RepairStep<'_>) -> Result<Vec<Repair>>;
 
+    /// Makes everything that was committed here last through a power cut. Needed before something
+    /// that it was made from is removed elsewhere.
+    async fn make_durable(&self) -> Result<()>;
+
     /// Whether the target table holds no record.
     async fn is_empty(&self, target: &TargetLayout) -> Result<bool>;
 

@@ -14,6 +14,7 @@ use migration::fault;
 use migration::layout::Layout;
 use migration::phase;
 use migration::plan::Plan;
+use migration::progress::Progress;
 use migration::running::Running;
 use migration::sample::Sample;
 use migration::servers::Servers;
@@ -23,13 +24,9 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio_util::task::AbortOnDropHandle;
 
 /// Longest wait for a source that lags behind its queue.
 const BARRIER_MAX: Duration = Duration::from_secs(300);
-
-/// Between two looks at what the workers have counted.
-const COUNT_EVERY: Duration = Duration::from_millis(200);
 
 /// What a run did.
 #[derive(Debug, Serialize)]
@@ -78,8 +75,7 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
     }
     let rate = Rate::from(plan.backfill.rate);
     let with = (args, &what.listen);
-    let running =
-        Running::start(&phase::BACKFILL, with, &servers.checkpoint, rate, shutdown).await?;
+    let running = Running::start(&phase::BACKFILL, with, &servers, rate, shutdown).await?;
     let started = Instant::now();
     let counters = Arc::new(Counters::default());
     let copied = copy(&plan, &servers, &layouts, what, &running, &counters).await;
@@ -171,7 +167,8 @@ async fn copy(
     running.progress.set_total(Some(records));
     running.progress.start_at(before);
     running.progress.set_activity(Activity::Running);
-    let _counting = count(running, counters, before);
+    let counted = Arc::clone(counters);
+    let observing = running.observe(move |progress| show(progress, &counted, before));
     let workers = what.workers.map_or(batch.workers, usize::from);
     let pool = Pool {
         checkpoint: Arc::clone(&servers.checkpoint),
@@ -179,7 +176,8 @@ async fn copy(
         workers: wanted_workers(running).await?.unwrap_or(workers),
     };
     let ended = pool.run(jobs, &running.shutdown).await;
-    take_over(running, counters, before);
+    drop(observing);
+    show(&running.progress, counters, before);
     ended
 }
 
@@ -195,29 +193,10 @@ fn share(records: u64, part: usize, whole: usize) -> u64 {
     records / whole.max(1) * part
 }
 
-/// Shows what the workers count while they work.
-fn count(running: &Running, counters: &Arc<Counters>, before: u64) -> AbortOnDropHandle<()> {
-    let (progress, counters) = (running.progress.clone(), Arc::clone(counters));
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut seen = before;
-        loop {
-            tokio::time::sleep(COUNT_EVERY).await;
-            let now = before + counters.read.load(Ordering::Relaxed);
-            progress.add(now - seen);
-            seen = now;
-            show(&progress, &counters);
-        }
-    }))
-}
-
-fn take_over(running: &Running, counters: &Counters, before: u64) {
+/// Shows what the workers have counted. `before` was there when they began.
+fn show(progress: &Progress, counters: &Counters, before: u64) {
     let now = before + counters.read.load(Ordering::Relaxed);
-    let shown = running.progress.snapshot().done;
-    running.progress.add(now.saturating_sub(shown));
-    show(&running.progress, counters);
-}
-
-fn show(progress: &migration::progress::Progress, counters: &Counters) {
+    progress.add(now.saturating_sub(progress.snapshot().done));
     for (name, counter) in [
         ("inserted", &counters.inserted),
         ("existing", &counters.existing),

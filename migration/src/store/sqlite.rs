@@ -215,6 +215,23 @@ impl Transactional for SqliteStore {
         statement::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
     }
 
+    async fn flush(&self) -> Result<()> {
+        let Some(writer) = &self.pools.writer else {
+            return Ok(());
+        };
+        // A checkpoint syncs the log before it copies it; busy means that a reader held it up.
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(FULL)")
+            .fetch_one(writer)
+            .await
+            .map_err(|error| failed("make commits durable", &self.path, error))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Busy, "make commits durable: a reader holds the log")
+            .with("file", self.path.display())
+            .hint("run the command again when nothing reads the file for long"))
+    }
+
     async fn holds_nothing(&self, schema: &Schema) -> Result<bool> {
         let shape = self.shape(&schema.table).await?;
         shape.storage(schema)?;

@@ -92,6 +92,9 @@ pub trait Transactional: Store {
     /// The statements that create the side tables, for an operator who wants to run them.
     fn side_table_statements(&self) -> Vec<String>;
 
+    /// Makes everything that was committed last through a power cut.
+    async fn flush(&self) -> Result<()>;
+
     /// Whether a table holds no record. Also refuses a table that would change the values of these
     /// columns when they are written.
     async fn holds_nothing(&self, schema: &Schema) -> Result<bool>;
@@ -296,6 +299,10 @@ impl<E: Transactional> Target for E {
 
     async fn repair(&self, step: &RepairStep<'_>) -> Result<Vec<Repair>> {
         repair::repair(self, step).await.map_err(|error| at(self, error))
+    }
+
+    async fn make_durable(&self) -> Result<()> {
+        self.flush().await
     }
 
     async fn is_empty(&self, target: &TargetLayout) -> Result<bool> {

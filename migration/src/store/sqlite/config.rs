@@ -4,7 +4,7 @@
 //! `synchronous = NORMAL`: `kill -9` loses nothing, a power cut may lose the last commits. Guards,
 //! positions and data lie in one file and go back together, so what was lost is applied and copied
 //! again; only what the queue forgets has to be durable first
-//! ([`SqliteStore::make_durable`](super::SqliteStore::make_durable)).
+//! ([`Target::make_durable`](crate::store::Target::make_durable)).
 //!
 //! Foreign keys are not enforced on our connections: tables are copied one by one, so a child may
 //! come before its parent, and the source has checked them already.

@@ -1,0 +1,49 @@
+//! What each command does. Only here is anything printed.
+
+mod cleanup;
+mod dlq;
+mod explain;
+mod purge;
+mod run;
+mod set_up;
+mod status;
+mod trim;
+
+use crate::args::{Args, Command, DlqCommand, OutboxCommand};
+use migration::checkpoint::desired::Change;
+use migration::cli::{Exit, check, steer};
+use migration::error::Result;
+use migration::phase;
+use migration::shutdown::Shutdown;
+
+/// The name of this phase in the checkpoint store.
+const PHASE: &str = phase::DUAL_WRITE.name;
+
+pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
+    let shared = &args.shared;
+    match &args.command {
+        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::SetUp => set_up::run(shared).await,
+        Command::Run(listen) => run::run(shared, listen, &shutdown).await,
+        Command::Status(watch) => status::run(shared, watch, &shutdown).await,
+        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Resume(reason) => {
+            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+        }
+        Command::Dlq { command: DlqCommand::List { all } } => dlq::list(shared, *all).await,
+        Command::Dlq { command: DlqCommand::Show { id } } => dlq::show(shared, id).await,
+        Command::Dlq { command: DlqCommand::Replay(selection) } => {
+            dlq::replay(shared, selection).await
+        }
+        Command::Dlq { command: DlqCommand::Drop { selection, reason } } => {
+            dlq::give_up(shared, selection, reason, &shutdown).await
+        }
+        Command::Outbox { command: OutboxCommand::Trim } => trim::run(shared, &shutdown).await,
+        Command::Explain(what) => explain::run(shared, what).await,
+        Command::Purge => purge::run(shared, &shutdown).await,
+        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Cleanup => cleanup::run(shared, &shutdown).await,
+        // The shared crate has dealt with these before.
+        Command::Shared(_) => Ok(Exit::Usage),
+    }
+}

@@ -1,0 +1,215 @@
+//! `run`: applies live writes until it is stopped.
+
+use crate::counters::Counters;
+use crate::gate::Steered;
+use crate::hold::Hold;
+use crate::live::{Ended, LiveParts, LivePath};
+use crate::prepare::Preparer;
+use migration::checkpoint::desired::Rate;
+use migration::checkpoint::lease::{self, KeptLease};
+use migration::checkpoint::progress::Activity;
+use migration::claim::partitions;
+use migration::cli::{Exit, ListenArgs, SharedArgs};
+use migration::error::{Error, ErrorKind, Result};
+use migration::phase;
+use migration::plan::Plan;
+use migration::progress::Progress;
+use migration::queue::Assignment;
+use migration::running::Running;
+use migration::servers::Servers;
+use migration::shutdown::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
+
+/// The lease of the one consumer of a queue that does not hand out its partitions itself.
+pub(super) const LEASE: &str = "dual-write/consumer";
+
+/// How long the lease outlives a process that nobody can see has died.
+const LEASE_FOR: Duration = Duration::from_secs(10);
+
+/// Between two looks of a consumer that stands by.
+const STANDBY: Duration = Duration::from_millis(500);
+
+/// Between two measurements of the lag.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// How often in a row the live path may fail for a reason that may pass, before the run ends.
+const FAILURES_MAX: u32 = 10;
+
+/// First pause after such a failure; it doubles up to [`FAILURE_PAUSE_MAX`].
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest pause after such a failure.
+const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(
+    args: &SharedArgs,
+    listen: &ListenArgs,
+    shutdown: &Shutdown,
+) -> Result<Exit> {
+    let plan = args.load_plan()?;
+    let servers = Servers::open(&plan).await?;
+    for target in &servers.targets {
+        if !target.is_set_up().await? {
+            return Err(Error::new(ErrorKind::Refused, "apply: the target is not set up")
+                .with("instance", target.name())
+                .hint("run `dual-write set-up` first"));
+        }
+    }
+    let with = (args, listen);
+    let running =
+        Running::start(&phase::DUAL_WRITE, with, &servers, Rate::Unlimited, shutdown).await?;
+    let parts = parts(&plan, &servers, &running);
+    let counted = Arc::clone(&parts.counters);
+    let _observing = running.observe(move |progress| show(progress, &counted));
+    let _lag = follow_lag(&servers, &running);
+    let ended = live(&servers, &running, &parts).await;
+    show(&running.progress, &parts.counters);
+    let activity = if ended.is_ok() { Activity::Done } else { Activity::Failed };
+    running.finish(activity).await?;
+    ended.map(|()| Exit::Done)
+}
+
+fn parts(plan: &Plan, servers: &Servers, running: &Running) -> LiveParts {
+    let layouts = servers.layouts.clone();
+    let checkpoint = Arc::clone(&servers.checkpoint);
+    LiveParts {
+        queue: Arc::clone(&servers.queue),
+        targets: servers.targets.clone(),
+        preparer: Arc::new(Preparer::new(layouts, servers.targets.len(), checkpoint)),
+        hold: Hold { lock: Arc::clone(&servers.lock), wait: plan.lock.wait },
+        owner: running.process.owner,
+        batch_rows_max: plan.dual_write.batch_rows_max,
+        poll: plan.dual_write.poll,
+        counters: Arc::new(Counters::default()),
+    }
+}
+
+/// Stands by, applies, and stands by again when another consumer has taken over.
+async fn live(servers: &Servers, running: &Running, parts: &LiveParts) -> Result<()> {
+    let mut failures = 0;
+    let mut batches = 0;
+    while !running.shutdown.has_begun() {
+        let Some(lease) = stand_by(servers, running).await? else {
+            return Ok(());
+        };
+        running.progress.set_activity(Activity::Running);
+        let ended = apply(running, parts).await;
+        if let Some(lease) = lease
+            && let Err(error) = lease.release().await
+        {
+            tracing::warn!(error = %error, "lease not given back; it runs out");
+        }
+        let now = parts.counters.batches.load(Ordering::Relaxed);
+        if std::mem::replace(&mut batches, now) < now {
+            failures = 0;
+        }
+        match ended {
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::Fenced) => {
+                tracing::warn!("another consumer has taken over; standing by");
+                running.shutdown.sleep(STANDBY).await;
+            }
+            Err(error) if error.kind().is_retryable() && failures < FAILURES_MAX => {
+                failures += 1;
+                tracing::warn!(error = %error, failures, "live path interrupted; it goes on");
+                let pause = FAILURE_PAUSE * 2_u32.saturating_pow(failures - 1);
+                running.shutdown.sleep(pause.min(FAILURE_PAUSE_MAX)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn apply(running: &Running, parts: &LiveParts) -> Result<Ended> {
+    let gate = Steered { throttle: Arc::clone(&running.throttle), stop: running.shutdown.clone() };
+    LivePath::new(parts.clone()).await?.run(&gate).await
+}
+
+/// Waits for the lease of the consumer, where the queue needs one; the inner `None` where it does
+/// not. The outer `None` if the run is told to stop meanwhile.
+///
+/// The lease only keeps a second consumer from starting; what decides is the generation in the
+/// target. So a checkpoint store that goes away later does not stop the live path.
+async fn stand_by(servers: &Servers, running: &Running) -> Result<Option<Option<KeptLease>>> {
+    if servers.queue.assignment() == Assignment::Group {
+        return Ok(Some(None));
+    }
+    let mut is_told = false;
+    while !running.shutdown.has_begun() {
+        match lease::acquire(&servers.checkpoint, LEASE, &running.process, LEASE_FOR).await {
+            Ok(lease) => return Ok(Some(Some(lease.keep(&Shutdown::new())))),
+            Err(error) if error.kind() == ErrorKind::Fenced => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::info!(holder = %error, "standing by");
+                    running.progress.set_activity(Activity::Standby);
+                }
+            }
+            Err(error) if error.kind().is_retryable() => {
+                tracing::warn!(error = %error, "checkpoint store not available");
+            }
+            Err(error) => return Err(error),
+        }
+        running.shutdown.sleep(STANDBY).await;
+    }
+    Ok(None)
+}
+
+/// Measures how far the instance that is furthest behind is.
+fn follow_lag(servers: &Servers, running: &Running) -> AbortOnDropHandle<()> {
+    let (servers, progress) = (servers.clone(), running.progress.clone());
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut most = Duration::ZERO;
+        loop {
+            match lag(&servers).await {
+                Ok(lag) => {
+                    most = most.max(lag.age);
+                    progress.set_lag(Some(lag.age));
+                    progress.set_count("lag_messages", lag.messages);
+                    let most_ms = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+                    progress.set_count("lag_max_ms", most_ms);
+                }
+                Err(error) => {
+                    // The live path itself says what is wrong; the lag is not known meanwhile.
+                    tracing::debug!(error = %error, "lag not measured");
+                    progress.set_lag(None);
+                }
+            }
+            tokio::time::sleep(LAG_EVERY).await;
+        }
+    }))
+}
+
+/// The lag over all partitions: messages in sum, age at most.
+pub(super) async fn lag(servers: &Servers) -> Result<migration::queue::Lag> {
+    let mut sum = migration::queue::Lag { messages: 0, age: Duration::ZERO };
+    for partition in servers.queue.partitions().await? {
+        let rows = partitions(&servers.targets, &partition).await?;
+        if let Some(next) = rows.iter().map(|row| row.next).min() {
+            let lag = servers.queue.lag(&partition, &next).await?;
+            sum.messages += lag.messages;
+            sum.age = sum.age.max(lag.age);
+        }
+    }
+    Ok(sum)
+}
+
+fn show(progress: &Progress, counters: &Counters) {
+    let consumed = counters.consumed.load(Ordering::Relaxed);
+    progress.add(consumed.saturating_sub(progress.snapshot().done));
+    for (name, counter) in [
+        ("applied", &counters.applied),
+        ("stale", &counters.stale),
+        ("duplicate", &counters.duplicate),
+        ("compacted", &counters.compacted),
+        ("dead_letters", &counters.dead),
+        ("foreign", &counters.foreign),
+        ("locks_revoked", &counters.locks_revoked),
+        ("rewinds", &counters.rewinds),
+    ] {
+        progress.set_count(name, counter.load(Ordering::Relaxed));
+    }
+}
