@@ -55,7 +55,7 @@ impl Replayer {
         if open.is_empty() {
             return Ok(Replayed::Overtaken);
         }
-        self.repairer.repair(layout, &open).await?;
+        self.repairer.replay(layout, &open, &letter.end()?).await?;
         Ok(Replayed::Repaired)
     }
 

@@ -3,12 +3,13 @@
 //! A letter is named by its place in the queue, and is durable before the target's position passes
 //! that place; so a change is either applied, or here, and written twice it is here once.
 
+use crate::barrier::LetterEnd;
 use crate::checkpoint::document::{self, Document};
 use crate::checkpoint::{CheckpointStore, Revision};
 use crate::clock::Timestamp;
 use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::position::Version;
+use crate::position::{Position, Version};
 use crate::queue::Message;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -41,6 +42,8 @@ pub struct DeadLetter {
     pub offset: i64,
     /// The place of the change within its message.
     pub index: u32,
+    /// The position after the message.
+    next: Vec<u8>,
     /// The topic, or for an outbox the table that its row names.
     pub topic: String,
     /// The source's version, if the queue gave it.
@@ -81,6 +84,7 @@ impl DeadLetter {
             partition: partition.to_owned(),
             offset: message.offset,
             index: 0,
+            next: message.next.as_bytes().to_vec(),
             topic: message.topic.to_string(),
             version: message.version.map(|version| version.as_bytes().to_vec()),
             made_at: message.made_at,
@@ -107,6 +111,15 @@ impl DeadLetter {
     /// `Unreadable` if it is damaged.
     pub fn version(&self) -> Result<Option<Version>> {
         self.version.as_deref().map(Version::new).transpose()
+    }
+
+    /// Where it ends in the queue: what the source has to show before it is replayed.
+    ///
+    /// # Errors
+    /// `Unreadable` if it is damaged.
+    pub fn end(&self) -> Result<LetterEnd> {
+        let position = Position::new(&self.next)?;
+        Ok(LetterEnd { partition: self.partition.clone(), position })
     }
 
     /// The key of its record, where that could be read.
@@ -147,8 +160,8 @@ impl DeadLetter {
     /// # Errors
     /// `Unreadable` if the letter is damaged.
     pub fn message(&self) -> Result<Message> {
-        // The place is not used again: a replay never moves a position.
-        let place = crate::position::Position::new(&[])?;
+        // A replay never moves a position, so where the message begins is not needed again.
+        let place = Position::new(&self.next)?;
         Ok(Message {
             position: place,
             next: place,

@@ -102,6 +102,6 @@ async fn below(servers: &Servers) -> Result<Version> {
     let rows = partitions(&servers.targets, &partition).await?;
     let next = rows.iter().map(|row| row.next).min();
     let next = next.ok_or_else(|| refused("the target has no instance"))?;
-    source_barrier(queue, &servers.targets, BARRIER_MAX).await?;
+    source_barrier(queue, &servers.targets, None, BARRIER_MAX).await?;
     queue.version_at(&partition, &next).await
 }
