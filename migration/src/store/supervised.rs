@@ -217,6 +217,10 @@ impl<S: Target + ?Sized> Target for Supervised<S> {
         self.call("repair", || self.inner.repair(step)).await
     }
 
+    async fn make_durable(&self) -> Result<()> {
+        self.call("make_durable", || self.inner.make_durable()).await
+    }
+
     async fn is_empty(&self, target: &TargetLayout) -> Result<bool> {
         self.call("is_empty", || self.inner.is_empty(target)).await
     }
