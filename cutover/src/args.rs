@@ -1,9 +1,9 @@
 //! The command line.
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use migration::cli::{Program, SharedArgs, SharedCommand};
+use migration::cli::{ListenArgs, Program, SharedArgs, SharedCommand};
+use migration::status::StatusArgs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Moves reads from the source to the target step by step, and back at any moment.
 #[derive(Debug, Parser)]
@@ -57,20 +57,13 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Lists what was done to the stage, by whom and why.
     History(HistoryArgs),
+    /// Serves /livez, /readyz and /metrics, and records rollbacks that could not be recorded when
+    /// they were made.
+    Serve(ListenArgs),
     /// Lists what the migration keeps beside the data, everywhere, and removes it on request.
     Cleanup(CleanupArgs),
     #[command(flatten)]
     Shared(SharedCommand),
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct StatusArgs {
-    /// Goes on until interrupted: refreshed in place on a terminal, one line a change elsewhere.
-    #[arg(short, long)]
-    pub(crate) watch: bool,
-    /// Time between two looks.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = migration::cli::parse_duration)]
-    pub(crate) interval: Duration,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -9,6 +9,7 @@ mod history;
 mod promote;
 mod retry;
 mod rollback;
+mod serve;
 mod status;
 mod whitelist;
 
@@ -39,6 +40,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Pause(args) => change::pause(&to_change().await?, &args).await,
         Command::Resume(args) => change::resume(&to_change().await?, &args).await,
         Command::Abort(args) => change::abort(&to_change().await?, &args).await,
+        Command::Serve(args) => serve::run(&to_change().await?, &args).await,
         Command::Cleanup(args) => cleanup::run(&shared, &shutdown, &args).await,
         Command::Whitelist(command) => whitelist::run(&to_change().await?, command).await,
         // The caller, `migration::cli::execute`, has run it.

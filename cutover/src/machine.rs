@@ -122,6 +122,7 @@ impl Machine {
     pub async fn retry(&self, current: &Current, why: &str) -> Result<Current> {
         let mut after = current.record.clone().changed(Action::Retry, Stage::Off, self.signed(why));
         after.rolled_back = None;
+        after.retried_at = Some(after.since);
         self.change(current, after).await
     }
 

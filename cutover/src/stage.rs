@@ -99,6 +99,9 @@ pub struct Record {
     pub since: Timestamp,
     /// The rollback that is latched, if one is: it holds until the operator says `retry`.
     pub rolled_back: Option<Signed>,
+    /// When the last rollback was ended.
+    #[serde(default)]
+    pub retried_at: Option<Timestamp>,
     /// The pause that holds the climb, if one does. Reads go on as they are.
     pub paused: Option<Signed>,
     /// The whitelist.
@@ -191,6 +194,7 @@ impl Record {
             stage: Stage::Off,
             since: now,
             rolled_back: None,
+            retried_at: None,
             paused: None,
             whitelist: BTreeSet::new(),
             last: None,
@@ -220,6 +224,12 @@ impl Record {
             evidence: Vec::new(),
         });
         self
+    }
+
+    /// Whether a rollback was ended already: its file is about to go.
+    #[must_use]
+    pub fn has_ended(&self, rollback: &Signed) -> bool {
+        self.retried_at.is_some_and(|at| at >= rollback.when)
     }
 
     /// The number of its last change; zero before the first.

@@ -66,8 +66,7 @@ pub use args::{
 };
 pub use check::check;
 pub use exit::Exit;
-pub(crate) use output::clear_screen;
-pub use output::{Report, SCHEMA_VERSION, SharedOutput, print, table};
+pub use output::{Report, SCHEMA_VERSION, SharedOutput, clear_screen, print, table};
 pub use program::{Program, execute, main};
 pub use prompt::{confirm, confirm_name};
 pub use shared_command::SharedCommand;

@@ -4,7 +4,7 @@ use crate::args::WhyArgs;
 use crate::context::Context;
 use crate::machine::Current;
 use crate::reader::WATCH_LAPSE;
-use crate::stage::{Action, Signed};
+use crate::stage::Signed;
 use migration::cli::{Exit, Report, confirm, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
@@ -46,7 +46,8 @@ async fn end(
 ) -> Result<Current> {
     let machine = &context.machine;
     let current = match file {
-        Some(rollback) if !is_ended(&current, rollback) => {
+        // One that was ended before this was killed only leaves its file to be removed.
+        Some(rollback) if !current.record.has_ended(rollback) => {
             machine.record_rollback(&current, rollback).await?
         }
         _ => current,
@@ -56,15 +57,6 @@ async fn end(
         Some(_) => machine.retry(&current, why).await,
         None => Ok(current),
     }
-}
-
-/// Whether the last change ended this rollback already, and was killed before it removed the file.
-fn is_ended(current: &Current, rollback: &Signed) -> bool {
-    current
-        .record
-        .last
-        .as_ref()
-        .is_some_and(|last| last.action == Action::Retry && last.signed.when >= rollback.when)
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -2,14 +2,16 @@
 
 mod view;
 
-use crate::args::StatusArgs;
 use crate::context::Context;
 use crate::gate::Seen;
 use crate::reader::readers;
-use migration::cli::{Exit, Output, print};
+use migration::cli::{Exit, Output, clear_screen, print};
 use migration::error::Result;
+use migration::status::StatusArgs;
 use std::io::IsTerminal as _;
-use view::{Line, Refreshed, Status};
+use view::Line;
+
+pub(super) use view::Status;
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit> {
     if args.watch {
@@ -20,7 +22,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit> {
     Ok(status.exit())
 }
 
-async fn look(context: &Context) -> Result<Status> {
+/// The state of the switch now.
+pub(super) async fn look(context: &Context) -> Result<Status> {
     let current = context.machine.current().await?;
     let (evidence, gate) = context.gate(&current).await?;
     let readers = readers(&*context.checkpoint).await?;
@@ -36,7 +39,8 @@ async fn watch(context: &Context, args: &StatusArgs) -> Result<Exit> {
         match look(context).await {
             Ok(status) if in_place => {
                 exit = status.exit();
-                print(&context.shared, &Refreshed(status))?;
+                clear_screen()?;
+                print(&context.shared, &status)?;
             }
             Ok(status) => {
                 exit = status.exit();

@@ -6,4 +6,6 @@ mod fixture;
 mod machine;
 mod program;
 mod reader;
+mod serve;
+mod stopped;
 mod tricky_store;

@@ -61,7 +61,7 @@ pub fn print<R: Report>(to: impl Into<SharedOutput>, report: &R) -> Result<()> {
 ///
 /// # Errors
 /// Those of [`print`].
-pub(crate) fn clear_screen() -> Result<()> {
+pub fn clear_screen() -> Result<()> {
     if std::io::stdout().is_terminal() { write(b"\x1b[H\x1b[2J") } else { Ok(()) }
 }
 

@@ -14,35 +14,35 @@ use std::time::Duration;
 
 /// The state of the switch at one moment.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Status {
+pub(in crate::command) struct Status {
     migration: String,
     stage: String,
-    basis_points: u16,
-    generation: u32,
+    pub(in crate::command) basis_points: u16,
+    pub(in crate::command) generation: u32,
     #[serde(serialize_with = "json::time")]
     since: Timestamp,
     #[serde(serialize_with = "json::time")]
-    now: Timestamp,
+    pub(in crate::command) now: Timestamp,
     /// Who threw the big red switch, when and why; null if it is not thrown.
     rolled_back: Option<Note>,
     /// Whether the rollback file is there; null if nobody can say.
     rollback_file: Option<bool>,
     paused: Option<Note>,
     whitelist_keys: usize,
-    ladder: Vec<Step>,
-    gate: Gate,
+    pub(in crate::command) ladder: Vec<Step>,
+    pub(in crate::command) gate: Gate,
     verdict: Option<VerdictView>,
     #[serde(serialize_with = "json::maybe_seconds")]
-    lag_s: Option<Duration>,
+    pub(in crate::command) lag_s: Option<Duration>,
     dead_letters: Option<u64>,
-    mirrored: Option<MirrorView>,
-    readers: Vec<ReaderView>,
+    pub(in crate::command) mirrored: Option<MirrorView>,
+    pub(in crate::command) readers: Vec<ReaderView>,
 }
 
 #[derive(Debug, serde::Serialize)]
-struct ReaderView {
+pub(in crate::command) struct ReaderView {
     process: String,
-    generation: u32,
+    pub(in crate::command) generation: u32,
     #[serde(serialize_with = "json::time")]
     at: Timestamp,
 }
@@ -56,9 +56,9 @@ struct Note {
 }
 
 #[derive(Debug, serde::Serialize)]
-struct Step {
-    stage: String,
-    is_current: bool,
+pub(in crate::command) struct Step {
+    pub(in crate::command) stage: String,
+    pub(in crate::command) is_current: bool,
     #[serde(skip)]
     note: String,
 }
@@ -76,11 +76,11 @@ struct VerdictView {
 }
 
 #[derive(Debug, serde::Serialize)]
-struct MirrorView {
-    same: u64,
-    different: u64,
-    lag: u64,
-    failed: u64,
+pub(in crate::command) struct MirrorView {
+    pub(in crate::command) same: u64,
+    pub(in crate::command) different: u64,
+    pub(in crate::command) lag: u64,
+    pub(in crate::command) failed: u64,
     #[serde(serialize_with = "json::maybe_seconds")]
     p50_s: Option<Duration>,
     #[serde(serialize_with = "json::maybe_seconds")]
@@ -133,7 +133,7 @@ impl Status {
         if self.is_rolled_back() { Exit::NotMet } else { Exit::Done }
     }
 
-    fn is_rolled_back(&self) -> bool {
+    pub(in crate::command) fn is_rolled_back(&self) -> bool {
         self.rolled_back.is_some() || self.rollback_file == Some(true)
     }
 
@@ -229,18 +229,6 @@ impl Report for Status {
         }
         let _ = writeln!(text, "\n{}\n", self.followers());
         text + &self.gate.text()
-    }
-}
-
-/// The status over the one before it, on a terminal.
-#[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-pub(super) struct Refreshed(pub(super) Status);
-
-impl Report for Refreshed {
-    fn text(&self) -> String {
-        // Cursor home, then clear to the end: no flicker of an empty screen.
-        format!("\x1b[H\x1b[J{}", self.0.text())
     }
 }
 
