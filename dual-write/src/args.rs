@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// or applied; again is safe.
     SetUp,
     /// Applies live writes until it is stopped. A second one stands by.
-    Run(ListenArgs),
+    Run(RunArgs),
     /// Shows positions, lag and what became of the changes.
     Status(StatusArgs),
     /// Makes `dual-write run` wait; the queue keeps what comes.
@@ -108,6 +108,17 @@ pub(crate) struct ExplainArgs {
     /// So many messages of the queue, from the target's position on.
     #[arg(short = 'n', long, default_value_t = 10)]
     pub(crate) count: usize,
+}
+
+/// How long to apply.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Ends once every instance has applied what the queue holds: for a replay after the copy, or a
+    /// last drain after the writes have stopped.
+    #[arg(long)]
+    pub(crate) until_drained: bool,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 }
 
 impl Program for Args {

@@ -1,5 +1,6 @@
 //! `run`: applies live writes until it is stopped.
 
+use crate::args::RunArgs;
 use crate::counters::Counters;
 use crate::gate::Steered;
 use crate::hold::Hold;
@@ -9,7 +10,7 @@ use migration::checkpoint::desired::Rate;
 use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
 use migration::claim::partitions;
-use migration::cli::{Exit, ListenArgs, SharedArgs};
+use migration::cli::{Exit, SharedArgs};
 use migration::error::{Error, ErrorKind, Result};
 use migration::phase;
 use migration::plan::Plan;
@@ -35,6 +36,9 @@ const STANDBY: Duration = Duration::from_millis(500);
 /// Between two measurements of the lag.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
+/// Between two looks at whether everything is applied: short beside what starting took.
+const DRAINED_EVERY: Duration = Duration::from_millis(50);
+
 /// How often in a row the live path may fail for a reason that may pass, before the run ends.
 const FAILURES_MAX: u32 = 10;
 
@@ -44,11 +48,7 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause after such a failure.
 const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(
-    args: &SharedArgs,
-    listen: &ListenArgs,
-    shutdown: &Shutdown,
-) -> Result<Exit> {
+pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
     for target in &servers.targets {
@@ -58,13 +58,14 @@ pub(super) async fn run(
                 .hint("run `dual-write set-up` first"));
         }
     }
-    let with = (args, listen);
+    let with = (args, &how.listen);
     let running =
         Running::start(&phase::DUAL_WRITE, with, &servers, Rate::Unlimited, shutdown).await?;
     let parts = parts(&plan, &servers, &running);
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
     let _lag = follow_lag(&servers, &running);
+    let _drained = how.until_drained.then(|| end_when_drained(&servers, &running));
     let ended = live(&servers, &running, &parts).await;
     show(&running.progress, &parts.counters);
     let activity = if ended.is_ok() { Activity::Done } else { Activity::Failed };
@@ -156,6 +157,22 @@ async fn stand_by(servers: &Servers, running: &Running) -> Result<Option<Option<
         running.shutdown.sleep(STANDBY).await;
     }
     Ok(None)
+}
+
+/// Ends the run once nothing is left to apply.
+fn end_when_drained(servers: &Servers, running: &Running) -> AbortOnDropHandle<()> {
+    let (servers, shutdown) = (servers.clone(), running.shutdown.clone());
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            match lag(&servers).await {
+                Ok(lag) if lag.messages == 0 => return shutdown.begin(),
+                Ok(_) => {}
+                // Nothing is drained that cannot be seen to be.
+                Err(error) => tracing::debug!(error = %error, "lag not measured"),
+            }
+            tokio::time::sleep(DRAINED_EVERY).await;
+        }
+    }))
 }
 
 /// Measures how far the instance that is furthest behind is.
