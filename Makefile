@@ -24,7 +24,7 @@ test: ## Everything that must hold before a change lands: format, lints and all 
 	$(CARGO) test $(RELEASE) --workspace
 
 faults: ## Kills every phase at every fail point
-	FAULTS=all $(CARGO) test $(RELEASE) --workspace --features migration/faults -- fault
+	FAULTS=all $(CARGO) test $(RELEASE) --workspace --features migration/faults,cutover/faults -- fault
 
 model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model
