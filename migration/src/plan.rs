@@ -15,6 +15,7 @@ pub(crate) use read::nearest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::ShardFunction;
 use crate::value::ColumnType;
+use serde::Serialize as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,6 +69,20 @@ impl Plan {
     }
 }
 
+fn milliseconds<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    duration.as_millis().serialize(serializer)
+}
+
+fn seconds<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    duration.as_secs().serialize(serializer)
+}
+
 /// The JSON Schema of a plan file, for editors.
 #[must_use]
 pub fn json_schema() -> String {
@@ -76,7 +91,7 @@ pub fn json_schema() -> String {
 
 /// A migration, resolved: names are unique, references hold, figures are in range, paths are
 /// absolute.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct Plan {
     /// Names the migration; begins the keys of everything it keeps anywhere.
     pub id: String,
@@ -87,6 +102,7 @@ pub struct Plan {
     /// Where live writes come from.
     pub queue: QueuePlan,
     /// The target's instances, in shard order; never empty.
+    #[serde(rename = "target")]
     pub targets: Vec<InstancePlan>,
     /// Target tables that may hold records before the migration begins.
     pub target_may_hold_rows: Vec<String>,
@@ -95,8 +111,10 @@ pub struct Plan {
     /// The checkpoint store.
     pub checkpoint: Engine,
     /// The tables to move, in plan order; never empty.
+    #[serde(rename = "table")]
     pub tables: Vec<TablePlan>,
     /// Settings of phase 1.
+    #[serde(rename = "dual-write")]
     pub dual_write: DualWritePlan,
     /// Settings of phase 2.
     pub backfill: BackfillPlan,
@@ -132,9 +150,10 @@ pub enum Engine {
 }
 
 /// The source.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct SourcePlan {
     /// How to reach it.
+    #[serde(flatten)]
     pub engine: Engine,
     /// Leads every version: raised by the operator after the source was restored or failed over,
     /// so that what it writes now counts as newer.
@@ -163,13 +182,16 @@ pub struct InstancePlan {
 }
 
 /// The key lock.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct LockPlan {
     /// Where it is kept. Disposable.
+    #[serde(flatten)]
     pub engine: Engine,
     /// How long the live path waits for a copy to give a lock back before it revokes it.
+    #[serde(rename = "wait_ms", serialize_with = "milliseconds")]
     pub wait: Duration,
     /// How long a copy may hold a lock.
+    #[serde(rename = "lease_ms", serialize_with = "milliseconds")]
     pub lease: Duration,
 }
 
@@ -222,16 +244,17 @@ pub struct ColumnPlan {
 }
 
 /// Settings of `dual-write`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct DualWritePlan {
     /// Most messages in one batch.
     pub batch_rows_max: usize,
     /// How long to wait for messages before looking around.
+    #[serde(rename = "poll_ms", serialize_with = "milliseconds")]
     pub poll: Duration,
 }
 
 /// Settings of `backfill`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct BackfillPlan {
     /// Most encoded bytes in one batch.
     pub batch_bytes_max: usize,
@@ -246,20 +269,21 @@ pub struct BackfillPlan {
 }
 
 /// Settings of `verify`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct VerifyPlan {
     /// Most records in one read.
     pub batch_rows_max: usize,
     /// How often a mismatch is read again before it counts as unsettled.
     pub recheck_max: usize,
     /// How long one re-read may wait for the live path to catch up.
+    #[serde(rename = "settle_ms", serialize_with = "milliseconds")]
     pub settle: Duration,
     /// The pass mark: most differences per record compared.
     pub mismatch_rate_max: f64,
 }
 
 /// Settings of `cutover`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct CutoverPlan {
     /// The flag that reads are decided by: part of the hash, so it never changes under way.
     pub flag: String,
@@ -270,6 +294,7 @@ pub struct CutoverPlan {
     /// The big red switch: while this file exists, every reader that watches it answers old.
     pub rollback_file: PathBuf,
     /// A reader whose snapshot is older than this answers old.
+    #[serde(rename = "staleness_max_ms", serialize_with = "milliseconds")]
     pub staleness_max: Duration,
     /// What the gates ask for.
     pub gate: GatePlan,
@@ -311,16 +336,19 @@ pub enum StagePlan {
 }
 
 /// What the gates ask for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct GatePlan {
     /// Most lag of the live path.
+    #[serde(rename = "lag_max_ms", serialize_with = "milliseconds")]
     pub lag_max: Duration,
     /// Oldest verdict that counts.
+    #[serde(rename = "verdict_age_max_s", serialize_with = "seconds")]
     pub verdict_age_max: Duration,
     /// Fewest mirrored reads at a stage before the next.
     pub mirrored_min: u64,
     /// Most mirrored reads that differ beyond what lag explains, per read.
     pub mirror_mismatch_rate_max: f64,
     /// Least time at a stage before the next.
+    #[serde(rename = "soak_s", serialize_with = "seconds")]
     pub soak: Duration,
 }

@@ -4,8 +4,10 @@ use super::args::SharedArgs;
 use super::exit::Exit;
 use super::output::{Report, print, table, write};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Plan;
 use clap_complete::Shell;
 use serde::Serialize;
+use serde_json::Value;
 
 /// A command that every binary has. It touches no server.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -17,6 +19,8 @@ pub enum SharedCommand {
     },
     /// Prints the manual page.
     Man,
+    /// Prints the plan as it is understood: defaults filled in, paths absolute, `--set` applied.
+    ExplainConfig,
     /// Prints the JSON Schema of a plan, for editors.
     ConfigSchema,
     /// Prints the version, and the versions of what this binary reads and writes.
@@ -45,9 +49,51 @@ pub(super) fn run(
         SharedCommand::ConfigSchema => {
             write(format!("{}\n", crate::plan::json_schema()).as_bytes())?;
         }
+        SharedCommand::ExplainConfig => print(args, &Explained::new(args.load_plan()?))?,
         SharedCommand::Version => print(args, &Version::of(&program))?,
     }
     Ok(Exit::Done)
+}
+
+/// A plan, setting by setting. Nothing secret is in it: a plan holds references to secrets only.
+#[derive(Debug, Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    plan: Plan,
+}
+
+impl Explained {
+    fn new(plan: Plan) -> Self {
+        Self { plan }
+    }
+}
+
+impl Report for Explained {
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        // A plan came from text, so it can be text again.
+        flatten("", &serde_json::to_value(&self.plan).unwrap_or_default(), &mut lines);
+        lines.join("\n")
+    }
+}
+
+/// One line per setting, by the name that `--set` knows it by: `backfill.workers = 4`.
+fn flatten(name: &str, value: &Value, lines: &mut Vec<String>) {
+    let dot = if name.is_empty() { "" } else { "." };
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (field, value) in fields {
+                flatten(&format!("{name}{dot}{field}"), value, lines);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(&format!("{name}{dot}{index}"), item, lines);
+            }
+        }
+        Value::Null => {}
+        value => lines.push(format!("{name} = {value}")),
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -80,5 +126,32 @@ impl Report for Version {
                 ["fault points".into(), faults.into()],
             ],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Explained;
+    use crate::cli::Report as _;
+    use crate::plan::Plan;
+    use std::path::Path;
+
+    #[test]
+    fn a_plan_is_explained_setting_by_setting_under_the_names_it_is_written_by() {
+        let text = include_str!("../../tests/plan/good.toml");
+        let explained = Explained::new(Plan::parse(text, Path::new("/srv")).unwrap()).text();
+        let has = |start: &str| explained.lines().any(|line| line.starts_with(start));
+        for start in [
+            "id = ",
+            "source.path = \"/srv/",
+            "target.0.name = ",
+            "table.0.into.0.key = [",
+            "dual-write.batch_rows_max = ",
+            "lock.wait_ms = ",
+            "cutover.gate.soak_s = ",
+            "digest = ",
+        ] {
+            assert!(has(start), "no `{start}` in\n{explained}");
+        }
     }
 }
