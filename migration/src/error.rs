@@ -68,10 +68,13 @@ impl Error {
         }))
     }
 
-    /// Adds where it happened.
+    /// Adds where it happened. What was said already is not said again.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((name, value.to_string()));
+        let pair = (name, value.to_string());
+        if !self.0.context.contains(&pair) {
+            self.0.context.push(pair);
+        }
         self
     }
 

@@ -1,6 +1,7 @@
 //! SQLite through sqlx.
 
 mod current;
+pub(crate) mod holder;
 
 pub(crate) use current::{CurrentFile, Opened};
 
@@ -59,7 +60,7 @@ pub(crate) fn error(operation: impl Into<String>, cause: sqlx::Error) -> Error {
         sqlx::Error::Database(database) => {
             // The code is extended: its low byte is the primary one.
             let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(1);
-            classify(code & 0xff)
+            classify(code)
         }
         sqlx::Error::PoolTimedOut => (ErrorKind::Busy, None),
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => {
@@ -75,12 +76,22 @@ pub(crate) fn error(operation: impl Into<String>, cause: sqlx::Error) -> Error {
     }
 }
 
-fn classify(primary: i32) -> (ErrorKind, Option<&'static str>) {
-    match primary {
+fn classify(code: i32) -> (ErrorKind, Option<&'static str>) {
+    const SHORT_READ: i32 = 10 | (2 << 8);
+    const IOERR_WRITE: i32 = 10 | (3 << 8);
+    match code {
+        // A file that ends in the middle was cut off; the disk is well.
+        SHORT_READ => return classify(11),
+        // A write that a quota or a file size limit ended.
+        IOERR_WRITE => return classify(13),
+        _ => {}
+    }
+    match code & 0xff {
         3 | 8 | 23 => (ErrorKind::Refused, Some("give this user write access to the file")),
         5 | 6 => (ErrorKind::Busy, None),
         10 => (ErrorKind::Failed, Some("check the disk and its quota, then run the command again")),
-        11 | 26 => (ErrorKind::Unreadable, Some("run `PRAGMA integrity_check` on the file")),
+        11 => (ErrorKind::Unreadable, Some("run `PRAGMA integrity_check` on the file")),
+        26 => (ErrorKind::Unreadable, Some("it is no SQLite database: check the plan's path")),
         13 => (ErrorKind::Full, Some("free disk space, then run the command again")),
         14 => (ErrorKind::Unavailable, Some("check that the file is there and may be opened")),
         _ => (ErrorKind::Failed, None),
@@ -155,5 +166,8 @@ mod tests {
         assert!(classify(5).0.is_retryable());
         assert_eq!(classify(13).0, ErrorKind::Full);
         assert_eq!(classify(26).0, ErrorKind::Unreadable);
+        assert_eq!(classify(522).0, ErrorKind::Unreadable, "a file that was cut off");
+        assert_eq!(classify(778).0, ErrorKind::Full, "a quota that is used up");
+        assert_eq!(classify(266).0, ErrorKind::Failed, "a disk that cannot be read");
     }
 }

@@ -7,7 +7,6 @@
 mod config;
 mod describe;
 mod error;
-mod holder;
 mod moment;
 mod read;
 mod shape;

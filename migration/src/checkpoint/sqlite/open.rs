@@ -1,13 +1,12 @@
 //! Opening the file: whose it is, in which format, and what to do if it is not ours.
 
-use super::file;
 use super::within;
-use crate::driver::sqlite::connect;
+use crate::driver::sqlite::{connect, holder};
 use crate::error::{Error, ErrorKind, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// "MIDF": the mark in the file's header by which its owner knows it.
 const APPLICATION_ID: i64 = 0x4D49_4446;
@@ -15,6 +14,9 @@ const APPLICATION_ID: i64 = 0x4D49_4446;
 /// The oldest format whose readers and writers can work with what this version writes. It rises
 /// only when they could not; a later version that merely adds something keeps it.
 const FORMAT: i64 = 1;
+
+/// Between two attempts to open a file that is locked.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const SCHEMA: &str = "
     CREATE TABLE format (version INTEGER NOT NULL, made_by TEXT NOT NULL) STRICT;
@@ -53,12 +55,29 @@ pub(super) async fn open(
                 "check `checkpoint.path` in the plan, or begin the migration with `dual-write run`",
             ));
     }
-    let explained = |error| explain(error, path);
+    let deadline = Instant::now() + busy_timeout;
+    loop {
+        match look_and_make(path, missing, busy_timeout).await {
+            // SQLite does not wait where waiting could be for ever, such as when two change the
+            // journal mode: then the file is looked at again.
+            Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            result => return result.map_err(|error| explain(error, path)),
+        }
+    }
+}
+
+async fn look_and_make(
+    path: &Path,
+    missing: Missing,
+    busy_timeout: Duration,
+) -> Result<(SqliteConnection, SqliteConnection)> {
     let options = options(path, busy_timeout).create_if_missing(missing == Missing::Make);
     // First only a look: the journal mode of a file that is not ours stays what it is.
-    let mut writer = connect(&options).await.map_err(explained)?;
-    if look(&mut writer).await.map_err(explained)? == Content::Empty {
-        make(&mut writer).await.map_err(explained)?;
+    let mut writer = connect(&options).await?;
+    if look(&mut writer).await? == Content::Empty {
+        make(&mut writer).await?;
     }
     let reader = reopen(path, busy_timeout).await?;
     Ok((reader, writer))
@@ -158,10 +177,8 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
     let error = error.with("file", path.display());
     match error.kind() {
         ErrorKind::Busy => {
-            let hint = match file::writers(path) {
-                Some(pids) => {
-                    format!("its lock is held by process {pids}: let it go on, or end it")
-                }
+            let hint = match holder::of(path) {
+                Some(holder) => format!("its lock is held by {holder}: let it go on, or end it"),
                 None => "another process keeps it locked: `fuser` with the file's name shows which"
                     .to_owned(),
             };

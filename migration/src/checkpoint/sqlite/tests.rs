@@ -1,12 +1,10 @@
 //! What can go wrong with the file.
 
-use super::open::Missing;
 use super::{BUSY_TIMEOUT, SqliteCheckpoint};
 use crate::checkpoint::CheckpointStore as _;
 use crate::error::{Error, ErrorKind};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 
 fn file() -> (TempDir, PathBuf) {
@@ -114,11 +112,8 @@ async fn a_folder_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_lock_that_is_never_given_back_ends_the_wait_and_names_the_holder() {
     let (_folder, path) = file();
-    drop(SqliteCheckpoint::open(&path, "m").await.unwrap());
-    let store =
-        SqliteCheckpoint::open_waiting(&path, "m", Missing::Refuse, Duration::from_millis(50))
-            .await
-            .unwrap();
+    let store = SqliteCheckpoint::open(&path, "m").await.unwrap();
+    execute(&store, "PRAGMA busy_timeout = 50").await;
     let mut other = bare(&path).await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let error = store.put("a", b"1", None).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! What SQLite's failures mean, by their result code.
 
-use super::holder;
+use crate::driver::sqlite::holder;
 use crate::error::{Error, ErrorKind};
 use std::path::Path;
 
