@@ -6,6 +6,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 FLIGHT := playbooks/first-flight
 # One profile for the demo and the tests, so that the dependencies are compiled once.
 RELEASE := --release --locked
+# Named points at which the tests kill a phase; the demo and a release have none.
+FAULTS := --features migration/faults,cutover/faults
 
 .PHONY: help demo test faults model bench clean
 
@@ -19,18 +21,20 @@ demo: ## Carries out a whole migration under live writes, in three minutes; CHAO
 
 test: ## Everything that must hold before a change lands: format, lints and all tests
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(RELEASE) --workspace --all-targets -- -D warnings
-	$(CARGO) build $(RELEASE) --workspace --bins
-	$(CARGO) test $(RELEASE) --workspace
+	$(CARGO) clippy $(RELEASE) $(FAULTS) --workspace --all-targets -- -D warnings
+	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins
+	$(CARGO) test $(RELEASE) $(FAULTS) --workspace
 
 faults: ## Kills every phase at every fail point
-	FAULTS=all $(CARGO) test $(RELEASE) --workspace --features migration/faults,cutover/faults -- fault
+	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins
+	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) -p faults -p cutover -- --nocapture
 
 model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model
 
 bench: ## Compares with bare loops through the same driver; ONLY=name runs one
-	$(CARGO) run $(RELEASE) -p bench -- $(if $(ONLY),--only $(ONLY))
+	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p bench
+	$(TARGET)/release/bench $(if $(ONLY),--only $(ONLY))
 
 clean: ## Removes what was built and what the demo left
 	$(CARGO) clean
