@@ -107,6 +107,10 @@ async fn settle_instance(
             }
         }
         keys = left;
+        if !caught_up {
+            // It had its time; another round would only wait as long again.
+            break;
+        }
     }
     settled.unsettled += u64::try_from(keys.len()).unwrap_or(u64::MAX);
     Ok(())
