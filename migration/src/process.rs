@@ -77,8 +77,19 @@ pub fn operator() -> String {
     let name = ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", getuid().as_raw()));
+        .unwrap_or_else(|| user_name(getuid().as_raw()));
     format!("{name}@{}", host())
+}
+
+/// The name of a user in `/etc/passwd`, or the number: jobs often have no name in their environment.
+fn user_name(uid: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid-{uid}"))
 }
 
 fn host() -> String {
@@ -148,6 +159,12 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(process.is_gone());
+    }
+
+    #[test]
+    fn an_operator_without_a_name_in_the_environment_has_the_one_of_the_system() {
+        assert_eq!(super::user_name(0), "root");
+        assert_eq!(super::user_name(4_000_000_000), "uid-4000000000");
     }
 
     #[test]

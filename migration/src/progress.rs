@@ -168,8 +168,9 @@ impl Progress {
 }
 
 fn estimate(snapshot: &Snapshot) -> Option<f64> {
-    let left = snapshot.total?.saturating_sub(snapshot.done);
-    let can_tell = snapshot.activity == Activity::Running
+    let left = snapshot.total?.checked_sub(snapshot.done)?;
+    let can_tell = left > 0
+        && snapshot.activity == Activity::Running
         && snapshot.rate > 0.0
         && snapshot.ratio().is_some_and(|ratio| ratio >= ESTIMATE_FROM);
     #[expect(clippy::cast_precision_loss, reason = "for display")]

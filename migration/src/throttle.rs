@@ -191,7 +191,8 @@ impl Throttle {
             return Some(reason.clone());
         }
         let lately = held.rate_waited.is_some_and(|at| at.elapsed() < LATELY);
-        lately.then(|| format!("rate {}", self.rate()))
+        let rate = self.rate();
+        (lately && rate != Rate::Unlimited).then(|| format!("rate {rate}"))
     }
 
     /// Whether an operator's pause holds.

@@ -114,13 +114,13 @@ impl Snapshot {
             && (now.since(self.updated) > SILENT_AFTER || self.process.is_gone())
     }
 
-    /// How far it is, from 0 to 1.
+    /// How far it is, from 0 to 1. The total is an estimate, so it is 1 only at the end.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         let total = self.total.filter(|&total| total > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "for display")]
         let ratio = self.done as f64 / total as f64;
-        Some(ratio.min(1.0))
+        Some(ratio.min(if self.activity.is_over() { 1.0 } else { 0.999 }))
     }
 }
 
@@ -254,5 +254,9 @@ pub(crate) mod tests {
         seen.activity = Activity::Done;
         assert!(!seen.is_silent(later));
         assert_eq!(seen.ratio(), Some(0.25));
+        seen.done = 300;
+        assert_eq!(seen.ratio(), Some(1.0));
+        seen.activity = Activity::Running;
+        assert_eq!(seen.ratio(), Some(0.999), "more than estimated, and not yet at the end");
     }
 }

@@ -101,7 +101,7 @@ impl Screen {
 
 fn show_bar(bar: &ProgressBar, snapshot: &Snapshot) {
     let template =
-        if snapshot.total.is_some() { "{bar:24.cyan} {wide_msg}" } else { "{spinner} {wide_msg}" };
+        if snapshot.total.is_some() { "{bar:16.cyan} {wide_msg}" } else { "{spinner} {wide_msg}" };
     // A template that cannot be read would be a mistake in the line above; the default shows then.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));

@@ -26,10 +26,12 @@ pub fn line(snapshot: &Snapshot) -> String {
         #[expect(clippy::cast_precision_loss, reason = "for display")]
         let _ = write!(line, ", lag {}", duration(lag as f64 / 1_000.0));
     }
-    for (name, count) in snapshot.counts.iter().filter(|(_, count)| **count > 0) {
-        let _ = write!(line, ", {} {}", name.replace('_', " "), number(*count));
-    }
     let _ = write!(line, "; {}", state(snapshot));
+    // Last: the end of a long line is what a narrow terminal cuts off.
+    for (at, (name, count)) in snapshot.counts.iter().filter(|(_, n)| **n > 0).enumerate() {
+        let separator = if at == 0 { "; " } else { ", " };
+        let _ = write!(line, "{separator}{} {}", name.replace('_', " "), number(*count));
+    }
     line
 }
 
@@ -96,8 +98,9 @@ mod tests {
         seen.counts.insert("stale".to_owned(), 0);
         assert_eq!(
             line(&seen),
-            "backfill 50/200 records 25.0 %, 10/s, ETA 5.00s, lag 0.25s, dead letters 2; running"
+            "backfill 50/200 records 25.0 %, 10/s, ETA 5.00s, lag 0.25s; running; dead letters 2"
         );
+        seen.counts.clear();
         seen.throttle = Some("rate 10/s".to_owned());
         assert!(line(&seen).ends_with("; throttled: rate 10/s"));
         seen.activity = Activity::Paused;

@@ -204,9 +204,21 @@ fn setting_row(setting: &SettingView) -> [String; 5] {
     ]
 }
 
+/// A name that holds a key may be long: its beginning and its end tell it from others.
+fn shortened(name: &str) -> String {
+    const START: usize = 28;
+    const END: usize = 12;
+    let length = name.chars().count();
+    if length <= START + END + 1 {
+        return name.to_owned();
+    }
+    let end = name.chars().skip(length - END);
+    name.chars().take(START).chain(['…']).chain(end).collect()
+}
+
 fn lease_row(lease: &LeaseView, now: Timestamp) -> [String; 4] {
     [
-        lease.name.clone(),
+        shortened(&lease.name),
         format!("{} on {}, pid {}", lease.program, lease.host, lease.pid),
         lease.since.to_rfc3339(),
         duration(lease.expires.since(now).as_secs_f64()),
@@ -262,6 +274,13 @@ mod tests {
         assert_eq!(json["leases"][0]["name"], "backfill/3");
         assert_eq!(json["dead_letters"]["open"], 1);
         assert!(json["at"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_beginning_and_its_end() {
+        assert_eq!(super::shortened("backfill/3"), "backfill/3");
+        let short = super::shortened(&format!("backfill/followers/{}9", "0".repeat(80)));
+        assert_eq!(short, "backfill/followers/000000000…000000000009");
     }
 
     #[tokio::test]

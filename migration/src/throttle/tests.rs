@@ -65,6 +65,7 @@ async fn a_wait_for_a_low_rate_ends_when_the_rate_is_raised() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(throttle.reason().as_deref(), Some("rate 1/s"));
     throttle.set_rate(Rate::Unlimited);
+    assert_eq!(throttle.reason(), None);
     assert!(waiting.await.unwrap());
     assert!(began.elapsed() < Duration::from_secs(4));
     assert!(throttle.waits()[RATE] > Duration::from_secs(2));
