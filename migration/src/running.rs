@@ -4,7 +4,7 @@ use crate::checkpoint::CheckpointStore;
 use crate::checkpoint::desired::{self, DesiredWatch, Rate};
 use crate::checkpoint::progress::Activity;
 use crate::cli::{ListenArgs, SharedArgs};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::phase::Phase;
 use crate::process::Process;
 use crate::progress::Progress;
@@ -48,13 +48,7 @@ impl Running {
         shutdown: &Shutdown,
     ) -> Result<Self> {
         let store = &servers.checkpoint;
-        let wanted = desired::read(&**store, phase.name).await?;
-        if let Some(set) = wanted.aborted.filter(|set| set.value) {
-            return Err(Error::new(ErrorKind::Refused, format!("run {}: aborted", phase.name))
-                .with("by", set.who)
-                .with("why", set.why.unwrap_or_default())
-                .hint(format!("take that back with `{} resume`", phase.name)));
-        }
+        desired::check_not_aborted(&**store, phase.name).await?;
         let shutdown = shutdown.part();
         let process = Process::start(phase.name);
         let throttle = Arc::new(Throttle::new(planned));

@@ -1,6 +1,7 @@
 //! The command line.
 
-use migration::cli::{ListenArgs, Program, SharedArgs, SharedCommand};
+use migration::checkpoint::desired::Change;
+use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
 use migration::status::StatusArgs;
 
 /// Compares source and target under live writes and gives a verdict.
@@ -28,6 +29,20 @@ pub(crate) enum Command {
     },
     /// Shows how far the run is.
     Status(StatusArgs),
+    /// Lets the run stand still until `resume`.
+    Pause(ReasonArgs),
+    /// Ends the pause.
+    Resume(ReasonArgs),
+    /// Changes settings while it runs: rate=20000, rate=unlimited.
+    Set {
+        /// What to change.
+        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = Change::parse)]
+        settings: Vec<Change>,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
+    /// Shows the settings in force.
+    Get,
     /// Lists the verdicts, oldest first.
     List,
     /// Shows the last verdict.

@@ -7,10 +7,15 @@ mod run;
 mod verdicts;
 
 use crate::args::{Args, Command};
+use migration::checkpoint::desired::Change;
 use migration::checkpoint::verdict::Outcome;
-use migration::cli::{Exit, check};
+use migration::cli::{Exit, ReasonArgs, check, steer};
 use migration::error::Result;
+use migration::phase;
 use migration::shutdown::Shutdown;
+
+/// The name of this phase in the checkpoint store.
+const PHASE: &str = phase::VERIFY.name;
 
 /// Runs one command of `verify`: the program, without its process.
 ///
@@ -22,6 +27,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Check { print_ddl } => check(shared, *print_ddl).await,
         Command::Status(args) => clear::status(shared, args, &shutdown).await,
+        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Resume(reason) => steer(shared, PHASE, &[Change::Resume], reason).await,
+        Command::Set { settings, reason } => steer(shared, PHASE, settings, reason).await,
+        Command::Get => steer(shared, PHASE, &[], &ReasonArgs::default()).await,
         Command::Abort => clear::abort(shared, &shutdown).await,
         Command::Cleanup => clear::cleanup(shared, &shutdown).await,
         Command::List => verdicts::list(shared).await,

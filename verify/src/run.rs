@@ -15,6 +15,7 @@ use migration::plan::VerifyPlan;
 use migration::queue::Queue;
 use migration::shutdown::Shutdown;
 use migration::store::{ReadLimit, Store, Target};
+use migration::throttle::Throttle;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub layouts: Vec<Arc<Layout>>,
     /// The settings.
     pub settings: VerifyPlan,
+    /// How fast to read: the live service comes first.
+    pub throttle: Arc<Throttle>,
 }
 
 /// Sees a run go on: for progress bars and metrics.
@@ -147,8 +150,11 @@ impl<'a> Run<'a> {
         let mut pass = Pass::begin(kind, pair.clone(), reached);
         let mut suspects: Vec<Suspect> = Vec::new();
         loop {
+            // Whether to stop is asked below, where the run can be saved.
+            let _ = self.parts.throttle.ready(stop).await;
             let chunk = pass.next().await?;
             fault::point("verify.compared");
+            self.parts.throttle.took(chunk.compared);
             self.record.tally.compared += chunk.compared;
             suspects.extend(chunk.suspects);
             let ended = chunk.reached == Reached::End;

@@ -6,8 +6,13 @@
 mod memory_bed;
 
 use memory_bed::Bed;
+use migration::checkpoint::desired::Rate;
 use migration::checkpoint::verdict::Outcome;
 use migration::sample::Sample;
+use migration::throttle::PAUSED;
+use std::num::NonZeroU32;
+use std::time::Duration;
+use tokio::time::Instant;
 use verify::difference::DifferenceKind;
 use verify::scope::Scope;
 
@@ -126,4 +131,21 @@ async fn a_run_that_is_stopped_at_every_save_counts_each_record_once() {
     assert!(runs > 10, "it was stopped {runs} times");
     assert_eq!((record.tally.compared, record.tally.missing), (2_000, 2));
     assert_eq!(bed.differences(&record).await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_keeps_the_rate_and_stands_still_while_it_is_paused() {
+    let bed = Bed::new(ROWS).await;
+    bed.throttle().set_rate(Rate::PerSecond(NonZeroU32::new(100).unwrap()));
+    let began = Instant::now();
+    let resume = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        bed.throttle().hold(PAUSED, "paused by a test");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        bed.throttle().lift(PAUSED);
+    };
+    let ((record, outcome), ()) = tokio::join!(bed.compare(Scope::Full), resume);
+    assert_eq!((record.tally.compared, outcome), (2_000, Outcome::Pass));
+    let seconds = began.elapsed().as_secs();
+    assert!((75..=90).contains(&seconds), "2,000 at 100/s and a pause of 60 s took {seconds} s");
 }

@@ -8,6 +8,7 @@ use crate::run::{Ended, Observer, Parts, Run};
 use crate::scope::Scope;
 use crate::tally::exact_rate;
 use migration::checkpoint::Revision;
+use migration::checkpoint::desired::Rate;
 use migration::checkpoint::progress::Activity;
 use migration::checkpoint::verdict::{self, Dimension, Outcome, Verdict};
 use migration::cli::{Exit, SharedArgs, print};
@@ -16,12 +17,11 @@ use migration::error::{Error, ErrorKind, Result};
 use migration::phase::VERIFY;
 use migration::plan::Plan;
 use migration::position::Owner;
-use migration::process::Process;
 use migration::progress::Progress;
+use migration::running::Running;
 use migration::sample::Sample;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
-use migration::station::Station;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Compares, or goes on with a run that was interrupted, and gives the verdict.
@@ -32,25 +32,25 @@ pub(super) async fn run(shared: &SharedArgs, how: &RunArgs, shutdown: &Shutdown)
     let scope = scope(how, &servers).await?;
     let (record, revision) = begin(&records, scope, &plan, how.restart).await?;
     records.forget_others(&record.id).await?;
+    let with = (shared, &how.listen);
+    let running = Running::start(&VERIFY, with, &servers, Rate::Unlimited, shutdown).await?;
     let parts = Parts {
         source: servers.source.clone(),
         targets: servers.targets.clone(),
         queue: servers.queue.clone(),
         layouts: servers.layouts.clone(),
         settings: plan.verify.clone(),
+        throttle: running.throttle.clone(),
     };
-    let process = Process::start("verify");
-    let args = (shared, &how.listen);
-    let station = Station::open(&VERIFY, &process, None, args, &servers, shutdown).await?;
-    let mut watch = Watch::new(&station.progress, &record, total(&servers).await?);
+    let mut watch = Watch::new(&running.progress, &record, total(&servers).await?);
     let run = Run::new(&parts, &records, record, revision, &mut watch);
-    let ended = Box::pin(run.go(shutdown)).await;
+    let ended = Box::pin(run.go(&running.shutdown)).await;
     let activity = match &ended {
         Ok(Ended::Judged(..)) => Activity::Done,
         Ok(Ended::Stopped) => Activity::Standby,
         Err(_) => Activity::Failed,
     };
-    station.close(activity).await?;
+    running.finish(activity).await?;
     match ended? {
         Ended::Stopped => {
             tracing::info!("stopped; `verify run` goes on from here");

@@ -2,6 +2,7 @@
 
 use migration::batch::{Batch, Column, Schema};
 use migration::checkpoint::MemoryCheckpoint;
+use migration::checkpoint::desired::Rate;
 use migration::checkpoint::verdict::Outcome;
 use migration::clock::Timestamp;
 use migration::key::Key;
@@ -16,6 +17,7 @@ use migration::store::{
     LiveEntry, LiveStep, LiveWrites, MemoryDatabase, MemoryStore, StartPosition, Store,
     TableDescription, Target,
 };
+use migration::throttle::Throttle;
 use migration::value::{ColumnType, Value};
 use std::path::Path;
 use std::sync::Arc;
@@ -156,6 +158,7 @@ impl Bed {
             queue: queue.clone(),
             layouts: vec![layout.clone()],
             settings,
+            throttle: Arc::new(Throttle::new(Rate::Unlimited)),
         };
         let records = Records::new(Arc::new(MemoryCheckpoint::new("bed")));
         let bed = Self { source, instances, targets, queue, layout, parts, records };
@@ -264,6 +267,11 @@ impl Bed {
 
     fn record(scope: Scope) -> RunRecord {
         RunRecord::new(scope, "digest".to_owned(), Timestamp(0))
+    }
+
+    /// What slows a run down.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.parts.throttle
     }
 
     /// One run, from beginning to end.
