@@ -21,6 +21,6 @@ pub use fence::{
     admit_live, claim, finish, purge, split,
 };
 pub use guard::{
-    Copy, Effect, Guard, Kind, Live, Repair, Replay, copy, live, repair, repair_barrier,
-    repaired_version, replay,
+    Copy, CopyAbsent, Effect, Guard, Kind, Live, Repair, Replay, copy, copy_absent, live, repair,
+    repair_barrier, repaired_version, replay,
 };

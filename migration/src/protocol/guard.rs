@@ -88,9 +88,12 @@ pub fn live<V: Ord>(
 /// What to do with one record that the copy read from the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Copy {
-    /// Insert it unless the target holds the record already. No guard is written.
+    /// Insert it unless the target holds the record already. No guard is written, except where
+    /// commands apply to the table: there the guard becomes (source version, present) where the
+    /// record was inserted.
     InsertIfAbsent,
-    /// Write it; the guard becomes (source version, present).
+    /// Write it; the guard becomes (source version, present). Like every write that leaves a guard,
+    /// it ends the lease of a repair that is under way.
     Overwrite,
     /// The source is behind a command that was seen: read it again later.
     Later,
@@ -107,6 +110,33 @@ pub fn copy<V: Ord>(guard: Option<&Guard<V>>, source_version: Option<&V>) -> Cop
             _ => Copy::Later,
         },
         Some(_) => Copy::Skip,
+    }
+}
+
+/// What to do with a record that the source did not have when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CopyAbsent {
+    /// Remove it: its command applied to a record that was deleted since. The guard becomes (its
+    /// own version, deleted).
+    Remove,
+    /// The source was behind the command: read it again later.
+    Later,
+    /// Nothing was asked for.
+    Skip,
+}
+
+/// Decides on a record that the source did not have. `source_shown`: the version up to which the
+/// source showed everything when it was read.
+pub fn copy_absent<V: Ord>(guard: Option<&Guard<V>>, source_shown: &V) -> CopyAbsent {
+    match guard {
+        Some(guard) if guard.kind == Kind::Dirty => {
+            if *source_shown >= guard.version {
+                CopyAbsent::Remove
+            } else {
+                CopyAbsent::Later
+            }
+        }
+        _ => CopyAbsent::Skip,
     }
 }
 
