@@ -2,8 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use migration::checkpoint::desired::Change;
-use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
-use migration::error::Result;
+use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change};
 use migration::status::StatusArgs;
 
 /// Phase 2: copies the history, guarded against live writes.
@@ -96,10 +95,6 @@ impl Program for Args {
             _ => None,
         }
     }
-}
-
-fn parse_change(text: &str) -> Result<Change> {
-    Change::parse(text)
 }
 
 /// Reads `1%` or `1` as one hundredth.

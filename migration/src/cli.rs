@@ -70,4 +70,4 @@ pub use output::{Report, SCHEMA_VERSION, SharedOutput, clear_screen, print, tabl
 pub use program::{Program, execute, main};
 pub use prompt::{confirm, confirm_name};
 pub use shared_command::SharedCommand;
-pub use steer::{ReasonArgs, steer};
+pub use steer::{ReasonArgs, parse_change, steer};

@@ -1,7 +1,7 @@
 //! The command line.
 
 use migration::checkpoint::desired::Change;
-use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
+use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change};
 use migration::status::StatusArgs;
 
 /// Compares source and target under live writes and gives a verdict.
@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Changes settings while it runs: rate=20000, rate=unlimited.
     Set {
         /// What to change.
-        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = Change::parse)]
+        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_change)]
         settings: Vec<Change>,
         #[command(flatten)]
         reason: ReasonArgs,

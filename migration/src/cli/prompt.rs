@@ -3,6 +3,7 @@
 use super::args::SharedArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
+use crate::terminal;
 use std::io::IsTerminal as _;
 
 /// Goes on if the operator says yes: with `--yes`, or at a terminal. `action` completes "about to".
@@ -64,9 +65,9 @@ async fn ask(shutdown: &Shutdown, question: String) -> Result<String> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a question to the operator; stdout is for results")]
 fn read_line(question: &str) -> std::io::Result<String> {
-    eprint!("{question}");
+    // To stderr: stdout is for results.
+    terminal::write(question.as_bytes());
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim().to_owned())

@@ -1,6 +1,7 @@
 //! Reporting the error that ended a command: once, here.
 
 use crate::error::{Chain, Error};
+use crate::terminal;
 use std::error::Error as _;
 use std::fmt::Write as _;
 
@@ -15,7 +16,7 @@ pub(super) fn error(error: &Error, json: bool) {
             "command failed"
         );
     } else {
-        print(&text(error));
+        terminal::write(text(error).as_bytes());
     }
 }
 
@@ -33,9 +34,12 @@ fn text(error: &Error) -> String {
     text
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where an error is shown to a person")]
-fn print(text: &str) {
-    eprint!("{text}");
+/// An error as one text, for where a hint has no line of its own: an argument that clap refuses.
+pub(crate) fn with_hint(error: &Error) -> String {
+    match error.next_step() {
+        Some(hint) => format!("{}; {hint}", Chain(error)),
+        None => Chain(error).to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::args::SharedArgs;
 use super::exit::Exit;
 use super::output::{Report, print, table};
+use super::report::with_hint;
 use crate::checkpoint::desired::{self, Change, Desired};
 use crate::checkpoint::open_existing;
 use crate::clock::Timestamp;
@@ -16,6 +17,14 @@ pub struct ReasonArgs {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// Reads a setting on the command line, such as `rate=2000`.
+///
+/// # Errors
+/// The text that clap shows, with the settings there are.
+pub fn parse_change(text: &str) -> std::result::Result<Change, String> {
+    Change::parse(text).map_err(|error| with_hint(&error))
 }
 
 /// Changes what is wanted of a phase, and prints what is wanted then. Whoever runs the phase

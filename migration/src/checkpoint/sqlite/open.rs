@@ -52,7 +52,7 @@ pub(super) async fn open(
         return Err(Error::new(ErrorKind::Refused, "open checkpoint store: there is none yet")
             .with("file", path.display())
             .hint(
-                "check `checkpoint.path` in the plan, or begin the migration with `dual-write run`",
+                "check `checkpoint.path` in the plan, or begin the migration with `dual-write set-up`",
             ));
     }
     let deadline = Instant::now() + busy_timeout;
