@@ -1,7 +1,9 @@
 //! Runs the programs under test.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest run of one command: a command that hangs fails its test.
@@ -56,45 +58,45 @@ impl Ran {
     }
 }
 
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-/// A command under way; killed when it is dropped.
+/// A command under way; killed when it is dropped. What it says goes to files: a pipe that nobody
+/// reads would stop it.
 #[derive(Debug)]
 pub struct Running {
-    child: Option<Child>,
+    child: Child,
+    stdout: File,
+    stderr: File,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
+        let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout.try_clone().unwrap())
+            .stderr(stderr.try_clone().unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
-        Self { child: Some(child) }
+        Self { child, stdout, stderr }
     }
 
-    fn child(&mut self) -> &mut Child {
-        self.child.as_mut().unwrap()
+    fn said(&mut self, code: Option<i32>) -> Ran {
+        let text = |mut file: &File| {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        Ran { code, stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.child().try_wait().unwrap()
+        self.child.try_wait().unwrap()
     }
 
     /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&mut self, name: &str) {
-        let id = self.child().id().to_string();
+        let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success(), "kill -s {name} {id}");
     }
@@ -102,20 +104,21 @@ impl Running {
     /// Waits for its end.
     pub fn wait(mut self) -> Ran {
         let begun = Instant::now();
-        while self.has_ended().is_none() {
+        loop {
+            if let Some(status) = self.has_ended() {
+                return self.said(status.code());
+            }
             if begun.elapsed() > RUN_MAX {
-                self.child().kill().unwrap();
-                let output = self.child.take().unwrap().wait_with_output().unwrap();
-                panic!("took longer than {RUN_MAX:?}: {:?}", Ran::from(output));
+                let said = self.said(None);
+                panic!("took longer than {RUN_MAX:?}: {said:?}");
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        self.child.take().unwrap().wait_with_output().unwrap().into()
     }
 
     /// Kills it as `kill -9` does, and waits for its end.
     pub fn kill(mut self) -> Ran {
-        self.child().kill().unwrap();
+        self.child.kill().unwrap();
         self.wait()
     }
 
@@ -128,10 +131,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            let _ended = child.kill();
-            let _reaped = child.wait();
-        }
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
     }
 }

@@ -41,6 +41,14 @@ const READERS_MAX: u32 = 8;
 /// between the two; beyond some hundred nothing is gained.
 const ROWS_IN_FLIGHT: usize = 512;
 
+/// Page cache of the writer, in KiB as SQLite's negative `cache_size`: live changes touch pages all
+/// over the data and the guards, and SQLite's default of 2 MiB reads most of them again.
+const WRITER_CACHE: &str = "-8192";
+
+/// Pages in the WAL before it is written back, 32 MiB: a page that many batches change is written
+/// back once. SQLite's default of 4 MiB is little more than one batch.
+const WAL_PAGES: &str = "8192";
+
 /// Prepared statements kept by each connection: every table has one of each size and kind.
 const STATEMENTS_MAX: usize = 256;
 
@@ -77,9 +85,16 @@ pub(super) async fn open(path: &Path, mode: OpenMode) -> Result<(PathBuf, Pools)
     let readers = pool(READERS_MAX, options.clone().pragma("query_only", "ON"));
     let writer = match mode {
         OpenMode::ReadOnly => None,
-        OpenMode::ReadWrite => Some(pool(1, options.busy_timeout(WRITER_TRY))),
+        OpenMode::ReadWrite => Some(pool(1, writing(options))),
     };
     Ok((path, Pools { readers, writer }))
+}
+
+fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .busy_timeout(WRITER_TRY)
+        .pragma("cache_size", WRITER_CACHE)
+        .pragma("wal_autocheckpoint", WAL_PAGES)
 }
 
 /// Proves that the file is a database that can be used, and puts a target into WAL mode. The mode
