@@ -1,6 +1,5 @@
 //! Bad input ends in a clear error or a dead letter, with the next command to run, and loses
 //! nothing.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, differences};
 use sqlx::Executor;
