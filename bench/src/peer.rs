@@ -13,7 +13,7 @@ const BATCH_ROWS: usize = 2_000;
 const COLUMNS: usize = 6;
 
 fn placeholders(rows: usize) -> String {
-    let row = format!("({})", vec!["?"; COLUMNS].join(","));
+    let row = format!("({})", ["?"; COLUMNS].join(","));
     vec![row; rows].join(",")
 }
 
