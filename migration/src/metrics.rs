@@ -107,11 +107,15 @@ mod tests {
         progress.set_activity(Activity::Running);
         progress.add(7);
         progress.count("dead_letters", 2);
+        progress.set_level("lag_messages", 9);
+        progress.set_level("lag_max_ms", 250);
         progress.set_lag(Some(Duration::from_millis(1_500)));
         let text = metrics.encode().unwrap();
         assert_line(&text, "midflight_dualwrite_changes_total 7");
         assert_line(&text, "midflight_dualwrite_dead_letters_total 2");
         assert_line(&text, "midflight_dualwrite_lag_seconds 1.5");
+        assert_line(&text, "midflight_dualwrite_lag_messages 9.0");
+        assert_line(&text, "midflight_dualwrite_lag_max_seconds 0.25");
         assert_line(&text, "midflight_dualwrite_activity{activity=\"running\"} 1");
         assert_line(&text, "midflight_dualwrite_activity{activity=\"paused\"} 0");
         assert!(!text.contains("progress_ratio"), "there is no end to be near to");

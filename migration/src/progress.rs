@@ -22,7 +22,7 @@ use crate::phase::Phase;
 use crate::process::Process;
 use crate::throttle::Throttle;
 use meter::Meter;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,6 +52,8 @@ struct State {
     total: Option<u64>,
     lag: Option<Duration>,
     counts: BTreeMap<&'static str, u64>,
+    /// Which of the counts can also fall.
+    levels: BTreeSet<&'static str>,
     meter: Meter,
 }
 
@@ -64,6 +66,7 @@ impl Progress {
             total: None,
             lag: None,
             counts: BTreeMap::new(),
+            levels: BTreeSet::new(),
             meter: Meter::new(),
         };
         let inner = Inner {
@@ -110,6 +113,21 @@ impl Progress {
     /// Sets another count, where it is known rather than counted.
     pub fn set_count(&self, name: &'static str, count: u64) {
         self.change(|state| *state.counts.entry(name).or_default() = count);
+    }
+
+    /// Sets a figure that rises and falls, such as `lag_messages`. Its name says its unit; one that
+    /// ends in `_ms` is exported in seconds.
+    pub fn set_level(&self, name: &'static str, level: u64) {
+        self.change(|state| {
+            state.levels.insert(name);
+            *state.counts.entry(name).or_default() = level;
+        });
+    }
+
+    /// Which of the counts can also fall.
+    #[must_use]
+    pub(crate) fn levels(&self) -> BTreeSet<&'static str> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner).levels.clone()
     }
 
     /// The phase.

@@ -185,9 +185,9 @@ fn follow_lag(servers: &Servers, running: &Running) -> AbortOnDropHandle<()> {
                 Ok(lag) => {
                     most = most.max(lag.age);
                     progress.set_lag(Some(lag.age));
-                    progress.set_count("lag_messages", lag.messages);
+                    progress.set_level("lag_messages", lag.messages);
                     let most_ms = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-                    progress.set_count("lag_max_ms", most_ms);
+                    progress.set_level("lag_max_ms", most_ms);
                 }
                 Err(error) => {
                     // The live path itself says what is wrong; the lag is not known meanwhile.

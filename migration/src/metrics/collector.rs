@@ -35,6 +35,16 @@ impl ProgressCollector {
         format!("{}_{of}", self.progress.phase().metric)
     }
 
+    fn level(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, value: u64) -> Result {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        let value = value as f64;
+        let help = "As it is now";
+        match name.strip_suffix("_ms") {
+            Some(name) => gauge(encoder, &self.name(&format!("{name}_seconds")), help, value / 1e3),
+            None => gauge(encoder, &self.name(name), help, value),
+        }
+    }
+
     fn gauges(&self, encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> Result {
         if let Some(ratio) = snapshot.ratio() {
             let name = self.name("progress_ratio");
@@ -62,8 +72,13 @@ impl Collector for ProgressCollector {
         let snapshot = self.progress.snapshot();
         let name = self.name(self.progress.phase().counter);
         counter(&mut encoder, &name, "What was done, and by earlier runs", snapshot.done)?;
+        let levels = self.progress.levels();
         for (count, value) in &snapshot.counts {
-            counter(&mut encoder, &self.name(count), "Counted on the way", *value)?;
+            if levels.contains(count.as_str()) {
+                self.level(&mut encoder, count, *value)?;
+            } else {
+                counter(&mut encoder, &self.name(count), "Counted on the way", *value)?;
+            }
         }
         self.gauges(&mut encoder, &snapshot)?;
         let Some(throttle) = self.progress.throttle() else { return Ok(()) };
