@@ -36,7 +36,9 @@ pub struct Copier {
 /// What the copy counts, over all workers of a process.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Source records read under the lock.
+    /// Source records dealt with: written, or no part of the sample.
+    pub passed: AtomicU64,
+    /// Source records read under the lock, those that had to be read again included.
     pub read: AtomicU64,
     /// Encoded bytes of them.
     pub bytes: AtomicU64,

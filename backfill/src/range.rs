@@ -130,7 +130,7 @@ impl RangeRun<'_> {
                 Some(Read::Wait(bounded)) => waiting = Some(bounded),
                 // Nothing else was to be done: leave the holder some time.
                 Some(Read::Deferred) if !wrote => sleep(LOCK_PAUSE).await,
-                Some(Read::Deferred | Read::End) | None => {}
+                Some(Read::Deferred | Read::Nothing | Read::End) | None => {}
             }
             if matches!(written, Written::Fenced | Written::LostTail) {
                 self.give_back(ready).await;
@@ -153,7 +153,10 @@ impl RangeRun<'_> {
         let (batch, hold, written) = joined?;
         self.hold = hold;
         match written {
-            Written::Committed => self.agenda.committed(&batch.task),
+            Written::Committed => {
+                Counters::add_len(&self.copier.counters.passed, batch.passed);
+                self.agenda.committed(&batch.task);
+            }
             Written::Again => {
                 Counters::add(&self.copier.counters.later, 1);
                 self.agenda.defer(batch.task);

@@ -1,5 +1,7 @@
 //! Reads one batch: bound, lock, read, project.
 
+mod sample;
+
 use crate::agenda::{Agenda, Task};
 use crate::copier::{Copier, Counters};
 use crate::scatter::scatter;
@@ -23,6 +25,8 @@ pub(crate) struct Ready {
     pub(crate) span: Option<(Key, Key)>,
     /// The records, by instance and target table.
     pub(crate) parts: Vec<Vec<CopyWrites>>,
+    /// Source records that are dealt with once it is written: more than it holds, for a sample.
+    pub(crate) passed: usize,
 }
 
 /// What reading came to.
@@ -34,6 +38,8 @@ pub(crate) enum Read {
     /// The batch that is being written holds the lock on an entity of this one: to be locked and
     /// read as soon as that is given back.
     Wait(Box<Bounded>),
+    /// The interval holds nothing that is to be copied.
+    Nothing,
     /// The source holds no more of the range.
     End,
 }
@@ -44,6 +50,10 @@ pub(crate) struct Bounded {
     task: Task,
     /// Its entities in order, or its two ends for a lock that takes intervals.
     entities: Vec<Key>,
+    /// The records to read, if not all of the interval.
+    only: Option<Vec<Key>>,
+    /// Keys found in it.
+    found: usize,
 }
 
 impl Bounded {
@@ -83,10 +93,24 @@ impl<'a> Reader<'a> {
         mut task: Task,
         busy: Option<&(Key, Key)>,
     ) -> Result<Read> {
-        let Some(entities) = self.entities(agenda, &mut task).await? else {
+        let (keys, count) = self.keys(agenda, &mut task).await?;
+        if task.bound.is_none() {
             return Ok(Read::End);
+        }
+        let only = match self.copier.sample {
+            Some(sample) => Some(sample::chosen(sample, &self.copier.layout, &keys, count)?),
+            None => None,
         };
-        let bounded = Box::new(Bounded { task, entities });
+        let entities = match &only {
+            Some(only) => self.ends(only.iter().cloned().map(Ok), only.len())?,
+            None => self.ends(keys.rows().map(|row| row.key()), count)?,
+        };
+        if entities.is_empty() {
+            agenda.committed(&task);
+            Counters::add_len(&self.copier.counters.passed, count);
+            return Ok(Read::Nothing);
+        }
+        let bounded = Box::new(Bounded { task, entities, only, found: count });
         if !bounded.task.is_overdue() && bounded.meets(busy) {
             return Ok(Read::Wait(bounded));
         }
@@ -100,7 +124,7 @@ impl<'a> Reader<'a> {
         bounded: Box<Bounded>,
     ) -> Result<Read> {
         let locked = bounded.ends().map(|(first, last)| (first.clone(), last.clone()));
-        let Bounded { mut task, entities } = *bounded;
+        let Bounded { mut task, entities, only, found } = *bounded;
         let token = if task.is_overdue() {
             Counters::add(&self.copier.counters.unlocked, 1);
             None
@@ -114,40 +138,57 @@ impl<'a> Reader<'a> {
         };
         fault::point("backfill.locked");
         // The rows are read after the lock: whoever changes one from here on sees it.
-        let limit = self.limit();
-        let (lower, bound) = (self.lower(&task), task.bound.as_ref());
         let layout = &self.copier.layout;
-        let rows = self.copier.source.scan(layout.source(), lower, bound, limit).await?;
+        let rows = match &only {
+            Some(keys) => sample::in_order(self.copier.source.read(layout.source(), keys).await?)?,
+            None => self.scan(agenda, &mut task).await?,
+        };
         fault::point("backfill.read");
-        self.account(agenda, &mut task, limit, &rows)?;
-        let rows = self.sampled(rows)?;
+        self.account(&rows);
         let span = match rows.len() {
             0 => None,
             count => Some((rows.row(0).key()?, rows.row(count - 1).key()?)),
         };
+        let passed = if only.is_some() { found } else { rows.len() };
         let parts = scatter(layout, &rows, self.copier.targets.len())?;
         let locked = locked.filter(|_| token.is_some());
-        Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts })))
+        Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts, passed })))
     }
 
-    /// The entities of the interval (or its two ends, for a lock that takes intervals), and its
-    /// bound if the source has not been asked yet. `None` at the end of the range.
-    async fn entities(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Option<Vec<Key>>> {
-        let limit = self.limit();
+    /// The keys of the interval, and how many of them belong to it; finds its bound if the source
+    /// has not been asked for it yet. There is no bound at the end of the range.
+    async fn keys(&self, agenda: &mut Agenda, task: &mut Task) -> Result<(Batch, usize)> {
+        let mut limit = self.limit();
+        if let Some(sample) = self.copier.sample {
+            limit.rows_max = sample::keys_max(sample, limit.rows_max);
+        }
         let schema = self.copier.layout.source_keys();
         let until = task.bound.as_ref().or(self.until);
         let keys = self.copier.source.scan(schema, self.lower(task), until, limit).await?;
-        let is_fresh = task.bound.is_none();
-        let count = if is_fresh { self.whole_entities(&keys, limit)? } else { keys.len() };
-        if is_fresh {
-            let bound = count.checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
-            let is_end = bound.is_none();
-            agenda.found(task, bound);
-            if is_end {
-                return Ok(None);
+        if task.bound.is_some() {
+            let count = keys.len();
+            return Ok((keys, count));
+        }
+        let count = self.whole_entities(&keys, limit)?;
+        let bound = count.checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
+        agenda.found(task, bound);
+        Ok((keys, count))
+    }
+
+    /// Every record of the interval, or as many as a batch may hold.
+    async fn scan(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Batch> {
+        let limit = self.limit();
+        let schema = self.copier.layout.source();
+        let (lower, bound) = (self.lower(task), task.bound.as_ref());
+        let rows = self.copier.source.scan(schema, lower, bound, limit).await?;
+        let full = rows.len() >= limit.rows_max || rows.byte_count() >= limit.bytes_max;
+        if full {
+            let last = rows.row(rows.len() - 1).key()?;
+            if task.bound.as_ref().is_some_and(|bound| last < *bound) {
+                agenda.cut(task, last);
             }
         }
-        self.ends(&keys, count).map(Some)
+        Ok(rows)
     }
 
     /// How many of the keys to take, so that the last entity is whole unless that leaves less than
@@ -183,14 +224,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn ends(&self, keys: &Batch, count: usize) -> Result<Vec<Key>> {
+    /// The entities of `count` keys that come in order, each once; for a lock that takes intervals
+    /// the first and the last.
+    fn ends(&self, keys: impl Iterator<Item = Result<Key>>, count: usize) -> Result<Vec<Key>> {
         let mut entities: Vec<Key> = Vec::new();
         let interval = self.copier.lock.locks_intervals();
-        for (index, row) in keys.rows().take(count).enumerate() {
-            if interval && index > 0 && index + 1 < count {
+        for (place, key) in keys.take(count).enumerate() {
+            if interval && place > 0 && place + 1 < count {
                 continue;
             }
-            let entity = self.copier.layout.entity(&row.key()?)?;
+            let entity = self.copier.layout.entity(&key?)?;
             if entities.last() != Some(&entity) {
                 entities.push(entity);
             }
@@ -214,38 +257,12 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn account(
-        &mut self,
-        agenda: &mut Agenda,
-        task: &mut Task,
-        limit: ReadLimit,
-        rows: &Batch,
-    ) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
+    fn account(&mut self, rows: &Batch) {
+        if let Some(bytes) = rows.byte_count().checked_div(rows.len()) {
+            self.row_bytes = bytes.max(1);
         }
-        let last = rows.row(rows.len() - 1).key()?;
-        let full = rows.len() >= limit.rows_max || rows.byte_count() >= limit.bytes_max;
-        if full && task.bound.as_ref().is_some_and(|bound| last < *bound) {
-            agenda.cut(task, last);
-        }
-        self.row_bytes = (rows.byte_count() / rows.len()).max(1);
         self.copier.pace.took(rows.len());
         Counters::add_len(&self.copier.counters.read, rows.len());
         Counters::add_len(&self.copier.counters.bytes, rows.byte_count());
-        Ok(())
-    }
-
-    fn sampled(&self, rows: Batch) -> Result<Batch> {
-        let Some(sample) = self.copier.sample else {
-            return Ok(rows);
-        };
-        let mut kept = Batch::new(std::sync::Arc::clone(rows.schema()));
-        for row in rows.rows() {
-            if sample.contains(&self.copier.layout.entity(&row.key()?)?) {
-                kept.push_row(row);
-            }
-        }
-        Ok(kept)
     }
 }

@@ -195,7 +195,7 @@ fn share(records: u64, part: usize, whole: usize) -> u64 {
 
 /// Shows what the workers have counted. `before` was there when they began.
 fn show(progress: &Progress, counters: &Counters, before: u64) {
-    let now = before + counters.read.load(Ordering::Relaxed);
+    let now = before + counters.passed.load(Ordering::Relaxed);
     progress.add(now.saturating_sub(progress.snapshot().done));
     for (name, counter) in [
         ("inserted", &counters.inserted),
