@@ -27,6 +27,8 @@ pub struct Counters {
     pub locks_revoked: AtomicU64,
     /// Times the consumer went back, because an instance was behind or had lost its tail.
     pub rewinds: AtomicU64,
+    /// The most that a change was behind when it had been applied, in microseconds.
+    pub lag_max_micros: AtomicU64,
 }
 
 impl Counters {

@@ -12,6 +12,7 @@ mod command;
 mod counters;
 mod gate;
 mod hold;
+mod lag;
 mod live;
 mod prepare;
 mod replay;

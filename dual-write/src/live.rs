@@ -4,6 +4,7 @@ use crate::apply::{Applied, Place, apply};
 use crate::counters::Counters;
 use crate::gate::Gate;
 use crate::hold::Hold;
+use crate::lag;
 use crate::prepare::{Prepared, Preparer};
 use migration::claim::claim_partition;
 use migration::error::{Error, ErrorKind, Result};
@@ -163,6 +164,7 @@ impl LivePath {
             Applied::Everywhere(tallies) => {
                 self.restarts = 0;
                 self.parts.counters.count(&batch, &tallies);
+                lag::note(&self.parts.counters, batch.oldest_made_at);
                 self.acknowledge(partition, &batch.place.next).await;
                 return Ok(Next::GoOn);
             }

@@ -2,6 +2,7 @@
 
 use crate::apply::Place;
 use migration::checkpoint::CheckpointStore;
+use migration::clock::Timestamp;
 use migration::dead_letter::{self, DeadLetter};
 use migration::decode::Decoder;
 use migration::error::Result;
@@ -23,6 +24,8 @@ pub(crate) struct Prepared {
     pub(crate) consumed: usize,
     pub(crate) compacted: usize,
     pub(crate) foreign: usize,
+    /// When the oldest of its changes was made.
+    pub(crate) oldest_made_at: Option<Timestamp>,
     /// The first target table of each source table: where a change is counted.
     firsts: Arc<[Arc<TargetLayout>]>,
 }
@@ -80,6 +83,7 @@ impl Preparer {
             consumed: messages.len(),
             compacted: changes.compacted,
             foreign: changes.foreign,
+            oldest_made_at: messages.iter().map(|message| message.made_at).min(),
             firsts: Arc::clone(&self.firsts),
         })
     }

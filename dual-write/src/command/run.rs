@@ -4,12 +4,12 @@ use crate::args::RunArgs;
 use crate::counters::Counters;
 use crate::gate::Steered;
 use crate::hold::Hold;
+use crate::lag;
 use crate::live::{Ended, LiveParts, LivePath};
 use crate::prepare::Preparer;
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
-use migration::claim::partitions;
 use migration::cli::{Exit, SharedArgs};
 use migration::error::{Error, ErrorKind, Result};
 use migration::phase;
@@ -32,9 +32,6 @@ const LEASE_FOR: Duration = Duration::from_secs(10);
 
 /// Between two looks of a consumer that stands by.
 const STANDBY: Duration = Duration::from_millis(500);
-
-/// Between two measurements of the lag.
-const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two looks at whether everything is applied: short beside what starting took.
 const DRAINED_EVERY: Duration = Duration::from_millis(50);
@@ -64,7 +61,7 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let parts = parts(&plan, &servers, &running);
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
-    let _lag = follow_lag(&servers, &running);
+    let _lag = lag::follow(&servers, &running, &parts.counters);
     let _drained = how.until_drained.then(|| end_when_drained(&servers, &running));
     let ended = live(&servers, &running, &parts).await;
     show(&running.progress, &parts.counters);
@@ -164,7 +161,7 @@ fn end_when_drained(servers: &Servers, running: &Running) -> AbortOnDropHandle<(
     let (servers, shutdown) = (servers.clone(), running.shutdown.clone());
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
-            match lag(&servers).await {
+            match lag::lag(&servers).await {
                 Ok(lag) if lag.messages == 0 => return shutdown.begin(),
                 Ok(_) => {}
                 // Nothing is drained that cannot be seen to be.
@@ -173,45 +170,6 @@ fn end_when_drained(servers: &Servers, running: &Running) -> AbortOnDropHandle<(
             tokio::time::sleep(DRAINED_EVERY).await;
         }
     }))
-}
-
-/// Measures how far the instance that is furthest behind is.
-fn follow_lag(servers: &Servers, running: &Running) -> AbortOnDropHandle<()> {
-    let (servers, progress) = (servers.clone(), running.progress.clone());
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        let mut most = Duration::ZERO;
-        loop {
-            match lag(&servers).await {
-                Ok(lag) => {
-                    most = most.max(lag.age);
-                    progress.set_lag(Some(lag.age));
-                    progress.set_level("lag_messages", lag.messages);
-                    let most_ms = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-                    progress.set_level("lag_max_ms", most_ms);
-                }
-                Err(error) => {
-                    // The live path itself says what is wrong; the lag is not known meanwhile.
-                    tracing::debug!(error = %error, "lag not measured");
-                    progress.set_lag(None);
-                }
-            }
-            tokio::time::sleep(LAG_EVERY).await;
-        }
-    }))
-}
-
-/// The lag over all partitions: messages in sum, age at most.
-pub(super) async fn lag(servers: &Servers) -> Result<migration::queue::Lag> {
-    let mut sum = migration::queue::Lag { messages: 0, age: Duration::ZERO };
-    for partition in servers.queue.partitions().await? {
-        let rows = partitions(&servers.targets, &partition).await?;
-        if let Some(next) = rows.iter().map(|row| row.next).min() {
-            let lag = servers.queue.lag(&partition, &next).await?;
-            sum.messages += lag.messages;
-            sum.age = sum.age.max(lag.age);
-        }
-    }
-    Ok(sum)
 }
 
 fn show(progress: &Progress, counters: &Counters) {

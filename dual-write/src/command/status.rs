@@ -1,5 +1,6 @@
 //! `status`: positions, lag and dead letters.
 
+use crate::lag;
 use async_trait::async_trait;
 use migration::claim::partitions;
 use migration::cli::{Exit, SharedArgs, table};
@@ -49,6 +50,13 @@ impl Details for Positions<'_> {
                 }));
             }
         }
+        let lag_max = lag::lag_max(&*servers.checkpoint).await?;
+        let text = match lag_max {
+            Some(most) => format!("at most {:.3} s since the set-up", most.as_secs_f64()),
+            None => "nothing applied yet".to_owned(),
+        };
+        let lag_data = json!({ "lag_max_s": lag_max.map(|most| most.as_secs_f64()) });
+        let lag = Section { name: "lag", text, data: lag_data };
         let header = ["partition", "instance", "start", "next", "behind", "for"];
         let positions =
             Section { name: "positions", text: table(header, &rows), data: data.into() };
@@ -58,6 +66,6 @@ impl Details for Positions<'_> {
             _ => format!("{open} open: see `dual-write dlq list`"),
         };
         let letters = Section { name: "dead_letters", text, data: json!({ "open": open }) };
-        Ok(vec![positions, letters])
+        Ok(vec![positions, lag, letters])
     }
 }

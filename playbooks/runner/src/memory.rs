@@ -3,6 +3,9 @@
 use migration::error::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 
+/// No program of ours is smaller once it runs.
+const LOADED_KIB: u64 = 4 * 1024;
+
 /// The highest value seen of each command, in KiB.
 #[derive(Debug, Default)]
 pub(crate) struct PeakMemory(BTreeMap<String, u64>);
@@ -17,9 +20,10 @@ impl PeakMemory {
         }
     }
 
-    /// One line a command.
+    /// One line a command. One that was seen only before its program was loaded says nothing.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|(command, &kib)| format!("{command:<24} {:>7.1} MiB", mib(kib)))
+        let seen = self.0.iter().filter(|&(_, &kib)| kib >= LOADED_KIB);
+        seen.map(|(command, &kib)| format!("{command:<24} {:>7.1} MiB", mib(kib)))
     }
 
     /// Fails if a command needed more than `most_mib`.

@@ -83,7 +83,9 @@ fn action(line: usize, text: &str) -> Result<Action> {
     let exits = match text.split_once("# exits ") {
         None => 0,
         Some((_, code)) => {
-            let code = code.split_whitespace().next().and_then(|code| code.parse().ok());
+            // What follows says why, as in `# exits 3: not yet`.
+            let code = code.split(|c: char| !c.is_ascii_digit()).next();
+            let code = code.and_then(|code| code.parse().ok());
             code.ok_or_else(|| bad(line, text, "has no exit code"))?
         }
     };
@@ -151,7 +153,8 @@ mod tests {
 
     #[test]
     fn a_command_says_that_it_stays_up_or_what_it_exits_with() {
-        let found = actions("$ serve --x &\n$ gate # exits 3\n$ kill %serve\n$ wait %serve");
+        let found =
+            actions("$ serve --x &\n$ gate # exits 3: not yet\n$ kill %serve\n$ wait %serve");
         assert_eq!(found[0], Action::Background { argv: vec!["serve".into(), "--x".into()] });
         assert_eq!(found[1], run(&["gate"], 3));
         assert_eq!(found[2], Action::Kill { job: "serve".into() });

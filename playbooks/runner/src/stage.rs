@@ -43,6 +43,10 @@ impl Stage {
         let mut command = Command::new(self.find(argv.first().map_or("", String::as_str)));
         command.args(argv.iter().skip(1));
         command.current_dir(&self.dir).env("PATH", &self.path).stdin(Stdio::null());
+        // Lines of several programs side by side are for people to read.
+        if std::env::var_os("MIDFLIGHT_LOG_FORMAT").is_none() {
+            command.env("MIDFLIGHT_LOG_FORMAT", "text");
+        }
         // CHAOS=1 is for the runner alone.
         command.env_remove("CHAOS");
         command.envs(self.exports.iter().map(|(name, value)| (name, value)));

@@ -34,8 +34,9 @@ pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 /// tenth of a second, in which a busy neighbour begins many times; a short budget keeps them short.
 const WRITER_TRY: Duration = Duration::from_millis(8);
 
-/// One reader for each worker that a process is likely to have; each is a thread.
-const READERS_MAX: u32 = 8;
+/// One reader for each worker that a process is likely to have; each is a thread with a page cache
+/// and prepared statements of its own, some 4 MiB, and a target may have many instances.
+const READERS_MAX: u32 = 3;
 
 /// Rows in flight between SQLite's thread and ours. More than the default 50 halves the switches
 /// between the two; beyond some hundred nothing is gained.

@@ -14,7 +14,7 @@ pub(crate) const SOURCE_DDL: &str = r#"
 CREATE TABLE followers(
     package       TEXT NOT NULL,
     dependent     TEXT NOT NULL,
-    "constraint"  TEXT,
+    "constraint"  VARCHAR(64),
     section       TEXT,
     installed_kib INTEGER,
     changed_at    INTEGER NOT NULL,

@@ -78,13 +78,18 @@ fn stage(name: &str) -> Result<Stage> {
 
 #[derive(Debug, Deserialize)]
 struct Status {
-    lag_max_seconds: f64,
+    lag: Lag,
+}
+
+#[derive(Debug, Deserialize)]
+struct Lag {
+    lag_max_s: f64,
 }
 
 /// The most lag that `dual-write` has printed.
 pub(super) fn lag_printed(config: &Path) -> Result<Duration> {
     let status: Status = ask(config, &["dual-write", "status"])?;
-    Ok(Duration::from_secs_f64(status.lag_max_seconds.max(0.0)))
+    Ok(Duration::from_secs_f64(status.lag.lag_max_s.max(0.0)))
 }
 
 /// The JSON that a command prints.
