@@ -17,7 +17,7 @@ pub enum Action {
     /// Readers of the source see one more change.
     Show,
 
-    /// A consumer claims the partition on the first instance; a second one if the first pauses.
+    /// A consumer chooses the number of its claim; a second one if the first pauses.
     Assign(usize),
     /// It claims the partition on the next instance.
     ClaimPartition(usize),
@@ -36,7 +36,7 @@ pub enum Action {
     /// It commits the offset.
     CommitOffset(usize),
 
-    /// A worker claims a range on the first instance; a second one if the first pauses.
+    /// A worker chooses the number of its claim to a range; a second one if the first pauses.
     Claim(usize, usize),
     /// It claims the range on the next instance.
     ClaimRange(usize),

@@ -8,7 +8,7 @@ use crate::source::Key;
 use crate::state::{Holder, Slot, State, Worker, WorkerStep};
 use crate::system::System;
 use crate::target::{Instance, Owner};
-use migration::protocol::{self, Claim, Finish, Kind, Progress, Range, RangeState};
+use migration::protocol::{Claim, Finish, Kind, Progress, Range, RangeState};
 
 impl State {
     /// Whether a claim of this worker would take the range from another that only pauses.
@@ -36,7 +36,7 @@ impl State {
 }
 
 impl System {
-    /// Chooses a number above any seen, and claims the first instance with it.
+    /// Chooses a number above any seen. Another may choose the same before it claims.
     pub(crate) fn claim(&self, s: &mut State, w: usize, place: usize) -> Option<()> {
         let busy = s.workers.iter().filter(|worker| worker.step != WorkerStep::Idle).count();
         (s.workers[w].step == WorkerStep::Idle && busy < self.config.workers).then_some(())?;
@@ -51,7 +51,7 @@ impl System {
         let number = if shares { seen } else { seen + 1 };
         s.workers[w] =
             Worker { step: WorkerStep::Claiming, range: place, number, ..Worker::default() };
-        if shares { self.resume(s, w) } else { self.claim_range(s, w) }
+        if shares { self.resume(s, w) } else { Some(()) }
     }
 
     /// Claims the range on the next instance. One that is outbid looks for other work.
@@ -60,7 +60,7 @@ impl System {
         let Some(range) = &mut s.target[worker.next].ranges[worker.range] else {
             return s.abandon(w);
         };
-        match protocol::claim(&range.epoch, &mine) {
+        match self.config.claim(&range.epoch, &mine) {
             Claim::Take => {
                 range.epoch = mine;
                 // Batches are compared under one epoch only, so each may count its own.

@@ -149,6 +149,8 @@ pub enum Part {
     AtomicTest,
     /// A change is older where its version says so; without, where it was polled earlier.
     Versions,
+    /// Two claims of one number are told apart by their owners.
+    Owners,
     /// A worker's epoch is tested in the step of its write.
     EpochFence,
     /// A takeover raises the range's epoch; without, both workers share it.
@@ -195,6 +197,8 @@ pub enum Part {
     PurgeAfterNext,
     /// A command that finds no base leaves a dirty guard.
     DirtyMark,
+    /// A range is not done while a guard in it is dirty.
+    DirtyTest,
     /// A copied counter leaves a guard with the source's version.
     CopyGuard,
     /// A copy that leaves a guard ends the lease of a repair.

@@ -6,7 +6,7 @@ use crate::source::{Event, Position, Row};
 use crate::state::{Consumer, ConsumerStep, Flaw, Holder, State};
 use crate::system::System;
 use crate::target::Record;
-use migration::protocol::{self, Admission, Claim, Effect, Guard, Kind, Live, RangeState};
+use migration::protocol::{Admission, Claim, Effect, Guard, Kind, Live, RangeState};
 
 impl State {
     /// Whether a claim of this consumer would take the partition from another that only pauses.
@@ -28,7 +28,7 @@ impl State {
 }
 
 impl System {
-    /// ASSIGN(p): chooses a number above any seen, and claims the first instance with it.
+    /// ASSIGN(p): chooses a number above any seen. Another may choose the same before it claims.
     pub(crate) fn assign(&self, s: &mut State, c: usize) -> Option<()> {
         (s.consumers[c].step == ConsumerStep::Standby && self.consumes(s)).then_some(())?;
         if s.is_rebalance(c) {
@@ -37,15 +37,15 @@ impl System {
         let numbers = s.target.iter().map(|instance| instance.partition.generation.number);
         let number = numbers.max().unwrap_or_default() + 1;
         s.consumers[c] = Consumer { step: ConsumerStep::Claiming, number, ..Consumer::default() };
-        self.claim_partition(s, c)
+        Some(())
     }
 
-    /// Claims the partition on the next instance; after the last one, resumes at the smallest
+    /// Claims the partition on the next instance. After the last one, resumes at the smallest
     /// position. One that is outbid stands by instead of bidding again at once.
     pub(crate) fn claim_partition(&self, s: &mut State, c: usize) -> Option<()> {
         let mine = s.generation(c);
         let partition = &mut s.target[s.consumers[c].next].partition;
-        match protocol::claim(&partition.generation, &mine) {
+        match self.config.claim(&partition.generation, &mine) {
             Claim::Take => partition.generation = mine,
             Claim::Held => {}
             Claim::Outbid { .. } => return s.stand_by(c),

@@ -8,11 +8,26 @@ use crate::source::{Key, Position, Version};
 use crate::target::{Owner, Record};
 use migration::position::Generation;
 use migration::protocol::{
-    self, Admission, Copy, CopyAdmission, Effect, Finish, Guard, Kind, Live, Partition, Progress,
-    Range, RangeState, Replay,
+    self, Admission, Claim, Copy, CopyAdmission, Effect, Finish, Guard, Kind, Live, Partition,
+    Progress, Range, RangeState, Replay,
 };
 
 impl Config {
+    /// Does a claim of a partition or a range take effect here?
+    pub(crate) fn claim(&self, current: &Generation<Owner>, mine: &Generation<Owner>) -> Claim {
+        protocol::claim(&self.seen_claim(current, mine), mine)
+    }
+
+    /// A claim as the tests that are left see it.
+    fn seen_claim(
+        &self,
+        current: &Generation<Owner>,
+        mine: &Generation<Owner>,
+    ) -> Generation<Owner> {
+        let owners = self.has(Part::Owners);
+        if current.number == mine.number && !owners { *mine } else { *current }
+    }
+
     /// May a batch of live changes that begins at `from` be applied here?
     pub(crate) fn admit_live(
         &self,
@@ -21,9 +36,11 @@ impl Config {
         from: Position,
     ) -> Admission {
         let mut seen = *partition;
-        if !self.has(Part::GenerationFence) {
-            seen.generation = *mine;
-        }
+        seen.generation = if self.has(Part::GenerationFence) {
+            self.seen_claim(&partition.generation, mine)
+        } else {
+            *mine
+        };
         if !self.has(Part::GapTest) {
             seen.next = seen.next.max(from);
         }
@@ -95,6 +112,7 @@ impl Config {
             }
             seen
         });
+        let dirty_count = if self.has(Part::DirtyTest) { dirty_count } else { 0 };
         protocol::finish(seen.as_ref(), mine, left, dirty_count)
     }
 
@@ -108,9 +126,8 @@ impl Config {
     ) -> Range<Owner, Key> {
         let mut seen = *range;
         let shared = !self.has(Part::EpochOfTakeover) && range.epoch.number == mine.number;
-        if !self.has(Part::EpochFence) || shared {
-            seen.epoch = *mine;
-        }
+        let fenced = self.has(Part::EpochFence) && !shared;
+        seen.epoch = if fenced { self.seen_claim(&range.epoch, mine) } else { *mine };
         if !self.has(Part::DoneFence) {
             seen.state = RangeState::Copying;
         }

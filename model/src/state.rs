@@ -58,7 +58,7 @@ pub(crate) enum Holder {
 /// What a process does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum WorkerStep {
-    /// Claims a range.
+    /// Chooses the number of a claim.
     #[default]
     Idle,
     /// Claims it on the next instance.
@@ -105,7 +105,7 @@ pub(crate) struct Worker {
 /// What a consumer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) enum ConsumerStep {
-    /// Claims the partition, if nobody has it.
+    /// Chooses the number of a claim, if nobody has the partition.
     #[default]
     Standby,
     /// Claims it on the next instance.

@@ -1,8 +1,8 @@
 //! Commands: what a counter needs beyond rows that are set as a whole.
 
-use super::{PROCESS_FAULTS, QUIET, ZOMBIES, protocol};
+use super::{QUIET, ZOMBIES, protocol};
 use crate::config::{Changes, Chores, Config, Expect, Faults, Lock, Part};
-use crate::properties::EQUAL_AT_REST;
+use crate::properties::{DONE_IS_CLEAN, EQUAL_AT_REST};
 
 pub(super) fn configurations() -> Vec<Config> {
     let mut all = whole();
@@ -17,7 +17,10 @@ fn commands(name: &'static str) -> Config {
 
 fn whole() -> Vec<Config> {
     vec![
-        Config { faults: PROCESS_FAULTS, ..commands("commands; every fault of the processes") },
+        Config {
+            faults: Faults { rewind: 1, ..ZOMBIES },
+            ..commands("commands; takeover, rebalance, rewind")
+        },
         Config {
             source_lags: true,
             faults: ZOMBIES,
@@ -60,6 +63,11 @@ fn broken() -> Vec<Config> {
             )
         },
         without(&[Part::DirtyMark], "commands without dirty mark"),
+        Config {
+            expect: Expect::Fail(DONE_IS_CLEAN),
+            source_lags: true,
+            ..without(&[Part::DirtyTest], "commands, S lags; done beside a dirty guard")
+        },
         without(&[Part::CopyGuard], "commands, copied rows without guard"),
         Config {
             chores: Chores { repairs: 1, ..Chores::default() },

@@ -129,7 +129,7 @@ fn instances() -> Vec<Config> {
             ..moved("2 instances, rows move, S lags; crashes")
         },
         Config {
-            change_count: 2,
+            change_count: 1,
             faults: Faults { lost_tail: 1, takeover: 1, ..QUIET },
             ..moved("2 instances, rows move; lost tail, takeover")
         },
@@ -160,8 +160,8 @@ fn purges_and_splits() -> Vec<Config> {
         Config {
             source_lags: true,
             chores: Chores { purges: 2, ..purge },
-            faults: PROCESS_FAULTS,
-            ..protocol("purge, S lags; every fault of the processes")
+            faults: Faults { rewind: 1, ..ZOMBIES },
+            ..protocol("purge, S lags; takeover, rebalance, rewind")
         },
         Config {
             in_subset: true,
