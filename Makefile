@@ -28,6 +28,8 @@ test: ## Everything that must hold before a change lands: format, lints and all 
 faults: ## Kills every phase at every fail point
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins
 	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) -p faults -p cutover -- --nocapture
+	rm -rf $(FLIGHT)/flight
+	$(TARGET)/release/playbook run $(FLIGHT)/README.md --chaos --memory-max 128
 
 model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 const SUSPECTS_MAX: usize = 2_000;
 
 /// Longest work between two saves: what a killed run does again.
-const SAVE_EVERY: Duration = Duration::from_secs(2);
+const SAVE_EVERY: Duration = Duration::from_millis(300);
 
 /// Most encoded bytes in one read.
 const READ_BYTES_MAX: usize = 1 << 20;
