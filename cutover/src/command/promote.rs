@@ -6,9 +6,11 @@ use crate::context::Context;
 use crate::gate::{Evidence, Gate, Outcome, Seen};
 use crate::ladder::Ladder;
 use crate::machine::Current;
+use crate::reader::{MIRROR_PREFIX, mirror_prefix};
+use migration::checkpoint::{list_all, remove_all};
 use migration::cli::{Exit, Report, json, print};
 use migration::clock::Timestamp;
-use migration::error::{Error, ErrorKind, Result};
+use migration::error::{Chain, Error, ErrorKind, Result};
 use std::time::Duration;
 
 /// Between two looks at a gate that is not met yet.
@@ -81,8 +83,25 @@ async fn step(
             .hint("the big red switch is thrown, or nobody can say that it is not; when the cause is mended, run `cutover retry`"));
     }
     let after = context.machine.promote(current, gate.lines(), overridden).await?;
+    if let Err(error) = forget_counts(context, after.record.generation).await {
+        tracing::warn!(error = %Chain(&error), "forget mirror counts of earlier stages");
+    }
     tracing::info!(stage = %after.record.stage, generation = after.record.generation, "promoted");
     Ok(after)
+}
+
+/// Removes the mirror counts of stages before the one that was just left, whose readers may still
+/// report: the history says what became of them. Otherwise each start of a service would leave an
+/// entry behind for ever.
+async fn forget_counts(context: &Context, generation: u32) -> Result<()> {
+    let store = &*context.checkpoint;
+    let last = mirror_prefix(generation.saturating_sub(1));
+    for key in list_all(store, MIRROR_PREFIX).await? {
+        if key < last {
+            remove_all(store, &key).await?;
+        }
+    }
+    Ok(())
 }
 
 /// No wait helps against a rollback: somebody has to end it.

@@ -67,10 +67,14 @@ async fn the_climb_stops_where_the_evidence_ends_and_goes_on_when_it_is_there() 
     let one = program.run(&["promote"]);
     assert_eq!(one.code, 0, "{one:?}");
     assert_eq!(stage_of(&store).await.stage.to_string(), "whitelist");
+    fixture.mirrored(&store, stage_of(&store).await.generation, 10).await;
+    assert_eq!(program.run(&["promote"]).code, 0);
+    let kept = migration::checkpoint::list_all(&store, "mirror/").await.unwrap();
+    assert_eq!(kept, [cutover::mirror_key(3, "r")], "those of the stage before the last are gone");
     let history = program.run(&["history", "-o", "json"]).json();
     let climbed: Vec<_> =
         history["changes"].as_array().unwrap().iter().map(|c| c["to"].clone()).collect();
-    assert_eq!(climbed, ["off", "mirror", "whitelist"].map(serde_json::Value::from));
+    assert_eq!(climbed, ["off", "mirror", "whitelist", "0.01%"].map(serde_json::Value::from));
     assert!(history["changes"][2]["evidence"].as_array().unwrap().len() > 3);
 }
 
@@ -181,6 +185,17 @@ async fn the_switch_works_with_a_corrupt_stage() {
     let ran = Program::new(&fixture).run(&["rollback", "--why", "p99"]);
     throws(&fixture, &ran);
     assert!(ran.stdout.contains("not recorded"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn the_switch_works_with_a_checkpoint_store_that_may_not_be_written() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, share(10_000)).await;
+    drop(store);
+    // A superuser may write it all the same: then the rollback is recorded, too.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    fs::set_permissions(fixture.checkpoint(), mode).unwrap();
+    throws(&fixture, &program.run(&["rollback", "--why", "p99"]));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod cli;
 mod fixture;
 mod machine;
+mod percentage;
 mod program;
 mod reader;
 mod serve;

@@ -283,3 +283,33 @@ impl Transactional for SqliteStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenMode, SqliteStore};
+    use sqlx::Executor as _;
+
+    async fn bare(store: &SqliteStore, statement: &'static str) -> sqlx::Result<()> {
+        let writer = store.pools.writer.as_ref().unwrap();
+        writer.acquire().await?.execute(statement).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_for_a_moment_is_written_to_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("target.db");
+        std::fs::write(&path, []).unwrap();
+        let store = SqliteStore::open("t", &path, "m", OpenMode::ReadWrite).await.unwrap();
+        bare(&store, "CREATE TABLE t (v BLOB)").await.unwrap();
+        // What a full disk looks like to one connection.
+        bare(&store, "PRAGMA max_page_count = 1").await.unwrap();
+        let mut transaction = store.begin_write().await.unwrap();
+        let big = "INSERT INTO t VALUES (zeroblob(1000000))";
+        assert!(transaction.execute(big).await.is_err());
+        drop(transaction);
+        bare(&store, "PRAGMA max_page_count = 1000000").await.unwrap();
+        let mut transaction = store.begin_write().await.unwrap();
+        transaction.execute(big).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+}

@@ -11,10 +11,10 @@
 
 use super::error::failed;
 use crate::error::{Error, ErrorKind, Result};
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -131,5 +131,11 @@ fn pool(connections: u32, options: SqliteConnectOptions) -> SqlitePool {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+        // SQLite itself rolls back when the disk is full; the driver does not see it, takes the
+        // transaction for open, and would refuse to begin another on this connection for ever.
+        .before_acquire(|connection, _| {
+            let is_free = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_free)))
+        })
         .connect_lazy_with(options)
 }
