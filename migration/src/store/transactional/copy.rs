@@ -3,6 +3,7 @@
 use super::{Access, FoundGuard, GuardTable, LockMode, Transaction, Transactional};
 use crate::batch::Row;
 use crate::error::Result;
+use crate::fault;
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{self, Copy, CopyAdmission, Guard, Range, RangeState, admit_copy};
@@ -28,18 +29,22 @@ pub(super) async fn copy<E: Transactional>(engine: &E, step: &CopyStep<'_>) -> R
         return Ok(CopyOutcome::Fenced);
     }
     let guards = interval_guards(&mut *transaction, step).await?;
+    fault::fallible("target.copy.locked")?;
     let mut counts = Counts::default();
     for writes in step.writes {
         write(&mut *transaction, step, writes, guards.as_deref(), &mut counts).await?;
+        fault::fallible("target.copy.records")?;
     }
     if let Some(next) = step.next {
         range.state = RangeState::Copying;
         range.progress = next.clone();
         range.batches += 1;
         transaction.put_range(table, &range).await?;
+        fault::fallible("target.copy.progress")?;
+    }
+    if step.next.is_some() || step.span.is_some() {
         transaction.commit().await?;
-    } else if step.span.is_some() {
-        transaction.commit().await?;
+        fault::fallible("target.copy.committed")?;
     }
     let Counts { inserted, existing, refused, later } = counts;
     Ok(CopyOutcome::Applied { inserted, existing, refused, later })

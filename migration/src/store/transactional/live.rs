@@ -3,6 +3,7 @@
 use super::{Access, GuardRow, GuardTable, LockMode, Transaction, Transactional, lock_span, lost};
 use crate::batch::Row;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::key::Key;
 use crate::position::{Generation, Version};
 use crate::protocol::{
@@ -25,7 +26,9 @@ pub(super) async fn claim_partition<E: Transactional>(
     if decision == Claim::Take {
         row.generation = *generation;
         transaction.put_partition(partition, &row).await?;
+        fault::fallible("target.claim.written")?;
         transaction.commit().await?;
+        fault::fallible("target.claim.committed")?;
     }
     Ok(decision)
 }
@@ -46,13 +49,16 @@ pub(super) async fn apply<E: Transactional>(
         (_, _) => return Ok(LiveOutcome::LostTail),
     };
     lock(&mut *transaction, step).await?;
+    fault::fallible("target.live.locked")?;
     let mut tallies = Vec::with_capacity(step.writes.len());
     for writes in step.writes {
         tallies.push(write(&mut *transaction, &partition, writes).await?);
     }
     partition.advance(step.next);
     transaction.put_partition(step.partition, &partition).await?;
+    fault::fallible("target.live.position")?;
     transaction.commit().await?;
+    fault::fallible("target.live.committed")?;
     Ok(LiveOutcome::Applied { tallies })
 }
 
@@ -113,7 +119,9 @@ async fn write(
     }
     transaction.upsert(writes.target.schema(), &decided.upserts).await?;
     transaction.delete(writes.target.key_schema(), &decided.deletes).await?;
+    fault::fallible("target.live.records")?;
     transaction.put_guards(table, &decided.guards).await?;
+    fault::fallible("target.live.guards")?;
     Ok(tally)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Access, LockMode, Transactional, lost};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol;
@@ -27,9 +28,11 @@ pub(super) async fn purge<E: Transactional>(
     }
     let removed = transaction.delete_guards(table, &range, below, limit).await?;
     if removed > 0 {
+        fault::fallible("target.purge.removed")?;
         range.epoch.number += 1;
         transaction.put_range(table, &range).await?;
         transaction.commit().await?;
+        fault::fallible("target.purge.committed")?;
     }
     Ok(removed)
 }

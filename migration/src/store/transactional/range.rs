@@ -2,6 +2,7 @@
 
 use super::{Access, LockMode, Transactional, lock_span};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::key::Key;
 use crate::position::Generation;
 use crate::protocol::{Claim, Finish, Range, RangeState, claim, finish, split};
@@ -44,8 +45,10 @@ pub(super) async fn split_range<E: Transactional>(
         return Ok(());
     };
     transaction.put_range(table, &lower).await?;
+    fault::fallible("target.split.lower")?;
     transaction.put_range(table, &upper).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    fault::fallible("target.split.committed")
 }
 
 /// Sets the range's epoch if it is the highest.
@@ -65,7 +68,9 @@ pub(super) async fn claim_range<E: Transactional>(
     if decision == Claim::Take {
         range.epoch = *epoch;
         transaction.put_range(table, &range).await?;
+        fault::fallible("target.claim.written")?;
         transaction.commit().await?;
+        fault::fallible("target.claim.committed")?;
     }
     Ok(decision)
 }
@@ -89,7 +94,9 @@ pub(super) async fn finish_range<E: Transactional>(
         range.state = RangeState::Done;
         range.epoch.number += 1;
         transaction.put_range(table, &range).await?;
+        fault::fallible("target.finish.marked")?;
         transaction.commit().await?;
+        fault::fallible("target.finish.committed")?;
     }
     Ok(decision)
 }

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::batch::Row;
 use crate::error::Result;
+use crate::fault;
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{self, Guard, Kind, Repair, repaired_version};
@@ -45,7 +46,9 @@ pub(super) async fn place_lease<E: Transactional>(
         })
         .collect();
     transaction.put_guards(table, &rows).await?;
-    transaction.commit().await
+    fault::fallible("target.lease.placed")?;
+    transaction.commit().await?;
+    fault::fallible("target.lease.committed")
 }
 
 /// Writes what was read, record by record, where nothing happened since.
@@ -71,8 +74,10 @@ pub(super) async fn repair<E: Transactional>(
         .collect();
     transaction.upsert(schema, &decided.upserts).await?;
     transaction.delete(step.target.key_schema(), &decided.deletes).await?;
+    fault::fallible("target.repair.records")?;
     transaction.put_guards(table, &decided.guards).await?;
     transaction.commit().await?;
+    fault::fallible("target.repair.committed")?;
     Ok(decisions)
 }
 

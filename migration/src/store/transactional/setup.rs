@@ -2,6 +2,7 @@
 
 use super::{Access, Transactional};
 use crate::error::Result;
+use crate::fault;
 use crate::position::{Generation, Owner};
 use crate::protocol::{Partition, Progress, Range, RangeState};
 use crate::store::StartPosition;
@@ -29,6 +30,7 @@ pub(super) async fn set_up<E: Transactional>(
             transaction.put_range(table, &whole).await?;
         }
     }
+    fault::fallible("target.set-up.ranges")?;
     for start in partitions {
         if transaction.partition(&start.partition).await?.is_none() {
             let row =
@@ -36,7 +38,9 @@ pub(super) async fn set_up<E: Transactional>(
             transaction.put_partition(&start.partition, &row).await?;
         }
     }
-    transaction.commit().await
+    fault::fallible("target.set-up.partitions")?;
+    transaction.commit().await?;
+    fault::fallible("target.set-up.committed")
 }
 
 /// A partition's row as it is now.
