@@ -1,5 +1,8 @@
 //! Two tables that hold the same edges, a migration over them, and hands on what lies beneath.
 
+pub(crate) mod memory;
+pub(crate) mod sqlite;
+
 use async_trait::async_trait;
 use migration::batch::{Batch, Column, Schema};
 use migration::key::Key;
@@ -9,74 +12,45 @@ use migration::position::{Generation, Owner, Position, Version};
 use migration::protocol::{Effect, Guard, Kind, Progress};
 use migration::store::{
     Access, CopyOutcome, CopyStep, CopyWrites, GuardRow, GuardTable, LiveEntry, LiveOutcome,
-    LiveStep, LiveWrites, MemoryDatabase, MemoryStore, OpenMode, ReadLimit, SqliteStore,
-    StartPosition, TableDescription, Tally, Target, Transactional,
+    LiveStep, LiveWrites, ReadLimit, StartPosition, TableDescription, Tally, Target, Transactional,
 };
 use migration::value::{ColumnType, Value};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) const SOURCE: &str = "edges";
+/// What every bed holds: `edges`, and what it becomes.
+const TABLES: [&str; 3] = [SOURCE, "followers", "following"];
 pub(crate) const PARTITION: &str = "0";
 pub(crate) const NO_LIMIT: ReadLimit = ReadLimit { rows_max: 1_000_000, bytes_max: usize::MAX };
 
-/// An engine with its tables: `edges`, and `followers` and `following` that it becomes.
+/// An engine with its tables.
 pub(crate) struct Bed {
     pub(crate) target: Arc<dyn Target>,
     /// The same database, as another migration sees it.
     pub(crate) other: Arc<dyn Target>,
     pub(crate) engine: Arc<dyn Transactional>,
     pub(crate) layout: Layout,
-    database: Box<dyn Database>,
+    pub(crate) database: Box<dyn Database>,
 }
 
-/// What lies beneath a store.
+/// What lies beneath a store: one small module for each engine. New, with empty [`TABLES`], and
+/// removed when it is dropped.
 #[async_trait]
-trait Database: Send + Sync {
+pub(crate) trait Database: Send + Sync {
     /// Opens it for a migration.
     async fn open(&self, migration: &str) -> (Arc<dyn Target>, Arc<dyn Transactional>);
     /// Remembers everything as it is.
     async fn back_up(&mut self);
-    /// Makes everything as it was: a lost tail.
+    /// Makes everything as it was: a lost tail. Opened again afterwards.
     async fn restore(&mut self);
+    /// Whether text may hold a zero byte.
+    fn keeps_nul(&self) -> bool {
+        true
+    }
 }
 
 impl Bed {
-    pub(crate) async fn memory() -> Self {
-        let database = MemoryDatabase::new();
-        for table in [SOURCE, "followers", "following"] {
-            database.create_table(description(table)).await;
-        }
-        Self::over(Box::new(Memory { database, backup: None })).await
-    }
-
-    pub(crate) async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("0.db");
-        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-        let mut connection = options.connect().await.unwrap();
-        for table in [SOURCE, "followers", "following"] {
-            let Schema { columns, key, .. } = description(table).schema;
-            let name = |column: usize| columns[column].name.as_str();
-            let sql = format!(
-                "CREATE TABLE {table} ({} TEXT NOT NULL, {} TEXT NOT NULL, {} TEXT, {} INTEGER, \
-                 PRIMARY KEY ({}, {}))",
-                name(0),
-                name(1),
-                name(2),
-                name(3),
-                name(key[0]),
-                name(key[1])
-            );
-            sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-        }
-        connection.close().await.unwrap();
-        Self::over(Box::new(File { directory, path, backups: 0 })).await
-    }
-
-    async fn over(database: Box<dyn Database>) -> Self {
+    pub(crate) async fn over(database: Box<dyn Database>) -> Self {
         let (target, engine) = database.open("m").await;
         let (other, _) = database.open("n").await;
         let layout = layout(&*target).await;
@@ -332,54 +306,21 @@ pub(crate) async fn put_edges(bed: &Bed, edges: &[((&str, &str), Option<&str>)])
     transaction.commit().await.unwrap();
 }
 
-struct Memory {
-    database: MemoryDatabase,
-    backup: Option<migration::store::MemorySnapshot>,
-}
-
-#[async_trait]
-impl Database for Memory {
-    async fn open(&self, migration: &str) -> (Arc<dyn Target>, Arc<dyn Transactional>) {
-        let store = Arc::new(MemoryStore::new("memory", self.database.clone(), migration));
-        (Arc::clone(&store) as Arc<dyn Target>, store)
-    }
-
-    async fn back_up(&mut self) {
-        self.backup = Some(self.database.snapshot().await);
-    }
-
-    async fn restore(&mut self) {
-        self.database.restore(self.backup.clone().unwrap()).await;
-    }
-}
-
-struct File {
-    directory: tempfile::TempDir,
-    path: PathBuf,
-    backups: u32,
-}
-
-#[async_trait]
-impl Database for File {
-    async fn open(&self, migration: &str) -> (Arc<dyn Target>, Arc<dyn Transactional>) {
-        let store =
-            SqliteStore::open("shard-0", &self.path, migration, OpenMode::ReadWrite).await.unwrap();
-        let store = Arc::new(store);
-        (Arc::clone(&store) as Arc<dyn Target>, store)
-    }
-
-    async fn back_up(&mut self) {
-        self.backups += 1;
-        let copy = self.directory.path().join(format!("{}.db", self.backups));
-        let mut connection =
-            SqliteConnectOptions::new().filename(&self.path).connect().await.unwrap();
-        sqlx::query("VACUUM INTO ?").bind(copy.to_str()).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    }
-
-    async fn restore(&mut self) {
-        self.path = self.directory.path().join(format!("{}.db", self.backups));
-    }
+/// The statement that creates a table in SQL, with the engine's names for text that sorts by its
+/// bytes and for 64-bit integers.
+fn create_table(table: &str, text: &str, integer: &str) -> String {
+    let Schema { columns, key, .. } = description(table).schema;
+    let name = |column: usize| columns[column].name.as_str();
+    format!(
+        "CREATE TABLE {table} ({} {text} NOT NULL, {} {text} NOT NULL, {} {text}, {} {integer}, \
+         PRIMARY KEY ({}, {}))",
+        name(0),
+        name(1),
+        name(2),
+        name(3),
+        name(key[0]),
+        name(key[1])
+    )
 }
 
 fn description(table: &str) -> TableDescription {

@@ -13,14 +13,18 @@ mod setup;
 /// Runs each test on each engine.
 macro_rules! on_every_engine {
     ($($group:ident: $($test:ident)*;)*) => {
-        mod memory {
+        on_engine!(memory $($group $($test)*;)*);
+        on_engine!(sqlite $($group $($test)*;)*);
+    };
+}
+
+/// Runs each test on one engine, in a database of its own.
+macro_rules! on_engine {
+    ($engine:ident $($group:ident $($test:ident)*;)*) => {
+        mod $engine {
             $($(#[tokio::test] async fn $test() {
-                super::$group::$test(super::bed::Bed::memory().await).await;
-            })*)*
-        }
-        mod sqlite {
-            $($(#[tokio::test] async fn $test() {
-                super::$group::$test(super::bed::Bed::sqlite().await).await;
+                let database = crate::bed::$engine::database().await;
+                super::$group::$test(crate::bed::Bed::over(database).await).await;
             })*)*
         }
     };

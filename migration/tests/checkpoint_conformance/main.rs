@@ -1,49 +1,29 @@
 //! What every checkpoint store promises: one suite, run on each back end.
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
-use migration::checkpoint::{CheckpointStore, MemoryCheckpoint, Revision, SqliteCheckpoint};
+mod place;
+
+use migration::checkpoint::{CheckpointStore, Revision};
+use place::Place;
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof};
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-type Store = Arc<dyn CheckpointStore>;
-
-/// A durable place that several stores open, as several processes do.
-enum Place {
-    Memory(MemoryCheckpoint),
-    Sqlite { _folder: tempfile::TempDir, path: PathBuf },
-}
-
-impl Place {
-    fn memory() -> Self {
-        Self::Memory(MemoryCheckpoint::new("m1"))
-    }
-
-    fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint.db");
-        Self::Sqlite { _folder: folder, path }
-    }
-
-    async fn open(&self, migration: &str) -> Store {
-        match self {
-            Self::Memory(store) => Arc::new(store.beside(migration)),
-            Self::Sqlite { path, .. } => {
-                Arc::new(SqliteCheckpoint::open(path, migration).await.unwrap())
-            }
-        }
-    }
-}
-
+/// Runs each behaviour on each back end.
 macro_rules! on_every_back_end {
     ($($behaviour:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test] async fn $behaviour() { super::$behaviour(super::Place::memory()).await; })*
-        }
-        mod sqlite {
-            $(#[tokio::test] async fn $behaviour() { super::$behaviour(super::Place::sqlite()).await; })*
+        on_back_end!(memory: $($behaviour)*);
+        on_back_end!(sqlite: $($behaviour)*);
+    };
+}
+
+/// Runs each behaviour on one back end, in a place of its own.
+macro_rules! on_back_end {
+    ($back_end:ident: $($behaviour:ident)*) => {
+        mod $back_end {
+            $(#[tokio::test] async fn $behaviour() {
+                super::$behaviour(crate::place::$back_end::place().await).await;
+            })*
         }
     };
 }
@@ -65,7 +45,7 @@ on_every_back_end! {
     any_sequence_of_calls_ends_as_in_a_plain_map,
 }
 
-async fn an_absent_entry_is_none(place: Place) {
+async fn an_absent_entry_is_none(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     assert_eq!(store.get("a").await.unwrap(), None);
     assert!(!store.remove("a", Revision(1)).await.unwrap());
@@ -74,7 +54,7 @@ async fn an_absent_entry_is_none(place: Place) {
     assert_eq!(store.list("", None, 10).await.unwrap(), []);
 }
 
-async fn a_value_is_seen_by_whoever_reads_later(place: Place) {
+async fn a_value_is_seen_by_whoever_reads_later(place: Box<dyn Place>) {
     let (one, other) = (place.open("m1").await, place.open("m1").await);
     for value in [&b""[..], b"\0\xff not text", &[7; 100_000]] {
         let expected = one.get("a/b").await.unwrap().map(|entry| entry.revision);
@@ -84,7 +64,7 @@ async fn a_value_is_seen_by_whoever_reads_later(place: Place) {
     }
 }
 
-async fn a_put_happens_only_if_the_entry_is_what_was_expected(place: Place) {
+async fn a_put_happens_only_if_the_entry_is_what_was_expected(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     assert_eq!(store.put("a", b"0", Some(Revision(1))).await.unwrap(), None);
     let first = store.put("a", b"1", None).await.unwrap().unwrap();
@@ -95,7 +75,7 @@ async fn a_put_happens_only_if_the_entry_is_what_was_expected(place: Place) {
     assert_eq!(store.get("a").await.unwrap().unwrap().value, b"2");
 }
 
-async fn an_entry_put_anew_after_a_removal_has_another_revision(place: Place) {
+async fn an_entry_put_anew_after_a_removal_has_another_revision(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     let before = store.put("a", b"1", None).await.unwrap().unwrap();
     assert!(store.remove("a", before).await.unwrap());
@@ -104,7 +84,7 @@ async fn an_entry_put_anew_after_a_removal_has_another_revision(place: Place) {
     assert_eq!(store.put("a", b"2", Some(before)).await.unwrap(), None);
 }
 
-async fn a_removal_happens_only_if_the_entry_is_what_was_expected(place: Place) {
+async fn a_removal_happens_only_if_the_entry_is_what_was_expected(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     let first = store.put("a", b"1", None).await.unwrap().unwrap();
     let second = store.put("a", b"2", Some(first)).await.unwrap().unwrap();
@@ -115,7 +95,7 @@ async fn a_removal_happens_only_if_the_entry_is_what_was_expected(place: Place) 
     assert_eq!(store.get("a").await.unwrap(), None);
 }
 
-async fn a_listing_is_in_key_order_and_goes_on_where_it_ended(place: Place) {
+async fn a_listing_is_in_key_order_and_goes_on_where_it_ended(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     for key in ["b/2", "a/1", "b/10", "b/1", "c"] {
         store.put(key, key.as_bytes(), None).await.unwrap();
@@ -134,7 +114,7 @@ async fn a_listing_is_in_key_order_and_goes_on_where_it_ended(place: Place) {
     assert_eq!(store.list("", None, 9).await.unwrap().len(), 5);
 }
 
-async fn a_listing_takes_a_prefix_literally(place: Place) {
+async fn a_listing_takes_a_prefix_literally(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     for key in ["a_1", "ab1", "a%1", "A_1", "a*1", "é1"] {
         store.put(key, b"", None).await.unwrap();
@@ -145,7 +125,7 @@ async fn a_listing_takes_a_prefix_literally(place: Place) {
     }
 }
 
-async fn a_log_is_numbered_from_one_without_gaps(place: Place) {
+async fn a_log_is_numbered_from_one_without_gaps(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     let lines = [b"a".to_vec(), b"b".to_vec()];
     assert_eq!(store.append("l", &lines, None).await.unwrap(), Some(2));
@@ -159,7 +139,7 @@ async fn a_log_is_numbered_from_one_without_gaps(place: Place) {
     assert_eq!(store.read_log("l", 3, 9).await.unwrap(), []);
 }
 
-async fn lines_are_appended_all_or_none_and_only_at_the_expected_end(place: Place) {
+async fn lines_are_appended_all_or_none_and_only_at_the_expected_end(place: Box<dyn Place>) {
     let store = place.open("m1").await;
     let two = [b"a".to_vec(), b"b".to_vec()];
     assert_eq!(store.append("l", &two, Some(1)).await.unwrap(), None);
@@ -169,7 +149,7 @@ async fn lines_are_appended_all_or_none_and_only_at_the_expected_end(place: Plac
     assert_eq!(store.log_end("l").await.unwrap(), 4);
 }
 
-async fn two_migrations_do_not_see_each_other(place: Place) {
+async fn two_migrations_do_not_see_each_other(place: Box<dyn Place>) {
     let (one, other) = (place.open("m1").await, place.open("m2").await);
     let revision = one.put("a", b"1", None).await.unwrap().unwrap();
     one.append("l", &[b"x".to_vec()], None).await.unwrap();
@@ -181,7 +161,7 @@ async fn two_migrations_do_not_see_each_other(place: Place) {
     assert_eq!(one.get("a").await.unwrap().unwrap().value, b"1");
 }
 
-async fn clearing_leaves_the_other_migration_alone(place: Place) {
+async fn clearing_leaves_the_other_migration_alone(place: Box<dyn Place>) {
     // One id begins with the other: neither may be taken for a part of it.
     let (one, other) = (place.open("m1").await, place.open("m10").await);
     for store in [&one, &other] {
@@ -195,7 +175,7 @@ async fn clearing_leaves_the_other_migration_alone(place: Place) {
     assert_eq!(other.log_end("l").await.unwrap(), 1);
 }
 
-async fn of_many_writers_that_expect_the_same_exactly_one_succeeds(place: Place) {
+async fn of_many_writers_that_expect_the_same_exactly_one_succeeds(place: Box<dyn Place>) {
     let first = place.open("m1").await.put("a", b"", None).await.unwrap();
     let mut writing = Vec::new();
     for writer in 0_u8..8 {
@@ -206,7 +186,7 @@ async fn of_many_writers_that_expect_the_same_exactly_one_succeeds(place: Place)
     assert_eq!(done.into_iter().filter(|result| result.as_ref().unwrap().is_some()).count(), 1);
 }
 
-async fn many_appenders_lose_no_line(place: Place) {
+async fn many_appenders_lose_no_line(place: Box<dyn Place>) {
     const LINES: u8 = 25;
     let mut writing = Vec::new();
     for writer in 0_u8..4 {
@@ -251,10 +231,9 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     prop::collection::vec(call, 0..20)
 }
 
-async fn any_sequence_of_calls_ends_as_in_a_plain_map(place: Place) {
+async fn any_sequence_of_calls_ends_as_in_a_plain_map(place: Box<dyn Place>) {
     // Each case is a migration of its own.
     let cases = std::sync::atomic::AtomicU32::new(0);
-    let place = Arc::new(place);
     let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
         cases: 24,
         failure_persistence: None,
