@@ -75,7 +75,7 @@ pub(crate) async fn apply(
 
 /// The outcome that decides: a newer owner before a lost tail before a gap, and of two gaps the
 /// one that begins earlier.
-fn worse(one: Applied, other: Applied) -> Applied {
+pub(crate) fn worse(one: Applied, other: Applied) -> Applied {
     match (one, other) {
         (Applied::Fenced, _) | (_, Applied::Fenced) => Applied::Fenced,
         (Applied::LostTail, _) | (_, Applied::LostTail) => Applied::LostTail,

@@ -1,26 +1,30 @@
 //! The live path: polls, decodes and applies, one batch ahead of the one that is being applied.
 
-use crate::apply::{Applied, Place, apply};
+use crate::apply::{Applied, Place, apply, worse};
 use crate::counters::Counters;
 use crate::gate::Gate;
 use crate::hold::Hold;
 use crate::lag;
 use crate::prepare::{Prepared, Preparer};
-use migration::claim::claim_partition;
+use migration::claim::{claim_partition, partitions};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::position::{Generation, Owner, Position};
+use migration::protocol::{Admission, admit_live};
 use migration::queue::{Consumer, Delivery, Queue};
 use migration::store::Target;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How often in a row a batch may end in a lost tail or a gap, before somebody should look at that
 /// instance.
 const RESTARTS_MAX: usize = 16;
+
+/// Between two looks at the instances while the queue has nothing: one read of a row each.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Everything it takes to apply live writes.
 #[derive(Debug, Clone)]
@@ -54,13 +58,22 @@ pub enum Ended {
 
 type Writing = JoinHandle<Result<(Box<Prepared>, Applied)>>;
 
+/// A partition of this consumer.
+#[derive(Debug, Clone, Copy)]
+struct Claimed {
+    generation: Generation,
+    /// Where the next batch begins.
+    next: Position,
+}
+
 /// One consumer with what it has claimed.
 #[derive(Debug)]
 pub struct LivePath {
     parts: LiveParts,
     consumer: Box<dyn Consumer>,
-    claims: HashMap<Arc<str>, Generation>,
+    claims: HashMap<Arc<str>, Claimed>,
     restarts: usize,
+    looked: Instant,
 }
 
 impl LivePath {
@@ -70,7 +83,7 @@ impl LivePath {
     /// Those of the queue.
     pub async fn new(parts: LiveParts) -> Result<Self> {
         let consumer = parts.queue.consumer().await?;
-        Ok(Self { parts, consumer, claims: HashMap::new(), restarts: 0 })
+        Ok(Self { parts, consumer, claims: HashMap::new(), restarts: 0, looked: Instant::now() })
     }
 
     /// Applies live writes until `gate` says stop or somebody else owns them.
@@ -87,15 +100,17 @@ impl LivePath {
             }
             let writing = ready.take().map(|batch| self.begin(batch));
             let polled = if gate.is_open() { Some(self.poll().await) } else { None };
+            let mut polled = polled.transpose();
             if let Some(writing) = writing {
                 match self.end(writing).await? {
                     Next::GoOn => {}
-                    // What was polled lies behind a gap now; it is polled again.
-                    Next::Repoll => continue,
+                    Next::Rewound(partition) => {
+                        polled = polled.map(|it| it.map(|it| it.outside(&partition)));
+                    }
                     Next::StandBy => return Ok(Ended::Fenced),
                 }
             }
-            match polled.transpose()? {
+            match polled? {
                 Some(Polled::Batch(batch)) => ready = Some(batch),
                 Some(Polled::Assigned(partitions)) => {
                     for partition in partitions {
@@ -105,7 +120,12 @@ impl LivePath {
                 Some(Polled::Revoked(partitions)) => {
                     self.claims.retain(|partition, _| !partitions.contains(partition));
                 }
-                Some(Polled::Idle) | None => {}
+                Some(Polled::Idle) => {
+                    if let Next::StandBy = self.look().await? {
+                        return Ok(Ended::Fenced);
+                    }
+                }
+                None => {}
             }
         }
     }
@@ -118,7 +138,7 @@ impl LivePath {
             Delivery::Assigned(partitions) => Polled::Assigned(partitions),
             Delivery::Revoked(partitions) => Polled::Revoked(partitions),
             Delivery::Messages { partition, from, next, messages } => {
-                let Some(&generation) = self.claims.get(&partition) else {
+                let Some(&Claimed { generation, .. }) = self.claims.get(&partition) else {
                     return Err(Error::new(ErrorKind::Failed, "poll queue: not claimed")
                         .with("partition", partition));
                 };
@@ -135,8 +155,37 @@ impl LivePath {
         for position in &claim.positions {
             self.consumer.seek(partition, position).await?;
         }
-        self.claims.insert(Arc::clone(partition), claim.generation);
+        if let Some(&next) = claim.positions.last() {
+            let claimed = Claimed { generation: claim.generation, next };
+            self.claims.insert(Arc::clone(partition), claimed);
+        }
         Ok(())
+    }
+
+    /// Looks whether every instance is where this consumer left it. A batch would find out, but
+    /// when the queue has nothing there is none, and what an instance lost would stay lost until
+    /// the next change.
+    async fn look(&mut self) -> Result<Next> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Ok(Next::GoOn);
+        }
+        self.looked = Instant::now();
+        let claims: Vec<_> = self.claims.iter().map(|(name, it)| (Arc::clone(name), *it)).collect();
+        for (partition, Claimed { generation, next }) in claims {
+            let rows = partitions(&self.parts.targets, &partition).await?;
+            let seen = rows.iter().map(|row| match admit_live(Some(row), &generation, &next) {
+                Admission::Go => Applied::Everywhere(Vec::new()),
+                Admission::Gap => Applied::Gap(row.next),
+                Admission::Fenced => Applied::Fenced,
+                Admission::LostTail => Applied::LostTail,
+            });
+            let applied = seen.fold(Applied::Everywhere(Vec::new()), worse);
+            match self.recover(&partition, applied).await? {
+                Next::StandBy => return Ok(Next::StandBy),
+                Next::GoOn | Next::Rewound(_) => {}
+            }
+        }
+        Ok(Next::GoOn)
     }
 
     /// Applies a batch in a task of its own, so that the next is polled and decoded meanwhile.
@@ -159,15 +208,23 @@ impl LivePath {
             .await
             .map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
         let (batch, applied) = joined?;
-        let partition = &batch.place.partition;
-        let behind = match applied {
-            Applied::Everywhere(tallies) => {
-                self.restarts = 0;
-                self.parts.counters.count(&batch, &tallies);
-                lag::note(&self.parts.counters, batch.oldest_made_at);
-                self.acknowledge(partition, &batch.place.next).await;
-                return Ok(Next::GoOn);
+        let Place { partition, next, .. } = &batch.place;
+        if let Applied::Everywhere(tallies) = &applied {
+            self.restarts = 0;
+            if let Some(claimed) = self.claims.get_mut(partition) {
+                claimed.next = *next;
             }
+            self.parts.counters.count(&batch, tallies);
+            lag::note(&self.parts.counters, batch.oldest_made_at);
+            self.acknowledge(partition, next).await;
+        }
+        self.recover(partition, applied).await
+    }
+
+    /// Goes back to where an instance is, if one is not where this consumer left it.
+    async fn recover(&mut self, partition: &Arc<str>, applied: Applied) -> Result<Next> {
+        let behind = match applied {
+            Applied::Everywhere(_) => return Ok(Next::GoOn),
             Applied::Fenced => return Ok(Next::StandBy),
             Applied::Gap(position) => Some(position),
             Applied::LostTail => None,
@@ -180,10 +237,15 @@ impl LivePath {
                 .hint("see the logs of the target's instances, then run `dual-write run` again"));
         }
         match behind {
-            Some(position) => self.consumer.seek(partition, &position).await?,
+            Some(position) => {
+                self.consumer.seek(partition, &position).await?;
+                if let Some(claimed) = self.claims.get_mut(partition) {
+                    claimed.next = position;
+                }
+            }
             None => self.claim(partition).await?,
         }
-        Ok(Next::Repoll)
+        Ok(Next::Rewound(Arc::clone(partition)))
     }
 
     /// A hint to the queue; the position that counts is in the target.
@@ -201,8 +263,19 @@ enum Polled {
     Idle,
 }
 
+impl Polled {
+    /// What is left of it once this partition was rewound: its next batch lies behind a gap then.
+    fn outside(self, partition: &str) -> Self {
+        match self {
+            Self::Batch(batch) if *batch.place.partition == *partition => Self::Idle,
+            other => other,
+        }
+    }
+}
+
 enum Next {
     GoOn,
-    Repoll,
+    /// The partition is polled again from an earlier position.
+    Rewound(Arc<str>),
     StandBy,
 }

@@ -12,10 +12,14 @@ use migration::error::{ErrorKind, Result};
 use migration::lock::{KeyLock, MemoryLock, Token};
 use migration::position::Owner;
 use migration::queue::Queue;
+use migration::shutdown::Shutdown;
 use migration::testing::{PARTITION, TABLE, World, key};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Longer than anything here takes.
+const SOON: Duration = Duration::from_secs(20);
 
 struct Bed {
     world: World,
@@ -200,6 +204,37 @@ async fn an_instance_that_is_behind_is_brought_up_from_its_own_position() {
 }
 
 #[tokio::test]
+async fn an_instance_that_loses_its_tail_while_the_queue_has_nothing_gets_it_again() {
+    for with_claim in [false, true] {
+        let bed = Bed::new(2).await;
+        bed.live(10).await;
+        let mut path = LivePath::new(bed.parts(10)).await.unwrap();
+        let mut before = bed.world.instances[1].snapshot().await;
+        assert_eq!(path.run(&AtEnd(&bed)).await.unwrap(), Ended::Stopped);
+        if with_claim {
+            before = bed.world.instances[1].snapshot().await;
+            bed.live(10).await;
+            assert_eq!(path.run(&AtEnd(&bed)).await.unwrap(), Ended::Stopped);
+        }
+        bed.world.instances[1].restore(before).await;
+        let ended = tokio::time::timeout(SOON, path.run(&AtEnd(&bed))).await;
+        assert_eq!(ended.expect("it notices").unwrap(), Ended::Stopped, "claim kept: {with_claim}");
+        bed.converged().await;
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_fenced_while_the_queue_has_nothing_stands_by() {
+    let bed = Bed::new(2).await;
+    bed.live(10).await;
+    let mut path = LivePath::new(bed.parts(10)).await.unwrap();
+    assert_eq!(path.run(&AtEnd(&bed)).await.unwrap(), Ended::Stopped);
+    claim_partition(&bed.world.targets, PARTITION, Owner::new()).await.unwrap();
+    let ended = tokio::time::timeout(SOON, path.run(&Shutdown::new())).await;
+    assert_eq!(ended.expect("it notices").unwrap(), Ended::Fenced);
+}
+
+#[tokio::test]
 async fn a_source_that_was_restored_from_a_backup_stops_the_run() {
     let bed = Bed::new(2).await;
     bed.live(20).await;
@@ -208,13 +243,13 @@ async fn a_source_that_was_restored_from_a_backup_stops_the_run() {
     bed.drain(10).await;
     bed.world.queue.restore(&backup);
     let mut path = LivePath::new(bed.parts(10)).await.unwrap();
-    let error = path.run(&migration::shutdown::Shutdown::new()).await.unwrap_err();
+    let error = path.run(&Shutdown::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lost);
     assert!(error.next_step().is_some(), "{error}");
     // Also once new changes have taken the old numbers.
     bed.live(40).await;
     let mut path = LivePath::new(bed.parts(10)).await.unwrap();
-    let error = path.run(&migration::shutdown::Shutdown::new()).await.unwrap_err();
+    let error = path.run(&Shutdown::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lost);
 }
 
@@ -249,7 +284,7 @@ async fn a_target_that_is_not_set_up_is_refused_with_the_next_command() -> Resul
     let world = World::new(2).await?;
     let bed = Bed { world, checkpoint: MemoryCheckpoint::new("test"), lock: MemoryLock::new() };
     let mut path = LivePath::new(bed.parts(10)).await?;
-    let error = path.run(&migration::shutdown::Shutdown::new()).await.unwrap_err();
+    let error = path.run(&Shutdown::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.next_step().unwrap().contains("dual-write set-up"), "{error}");
     Ok(())

@@ -182,9 +182,13 @@ impl Bed {
 
     fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program(name));
+        self.prepare(&mut command, args);
+        command
+    }
+
+    fn prepare(&self, command: &mut Command, args: &[&str]) {
         command.args(args).args(["--config", "migration.toml", "--progress", "none"]);
         command.current_dir(self.dir.path()).env_remove("MIDFLIGHT_FAULT");
-        command
     }
 
     /// Starts a program.
@@ -197,6 +201,17 @@ impl Bed {
     #[must_use]
     pub fn start_with(&self, fault: &str, name: &str, args: &[&str]) -> Running {
         Running::start(self.command(name, args).env("MIDFLIGHT_FAULT", fault))
+    }
+
+    /// Runs a program to its end on a disk that takes no file of more than `kib` KiB.
+    #[must_use]
+    pub fn run_on_full_disk(&self, kib: u64, name: &str, args: &[&str]) -> Ran {
+        // Beyond the limit a write fails, as it does on a full disk, once the signal is ignored.
+        let mut command = Command::new("bash");
+        command.args(["-c", r#"trap '' XFSZ; ulimit -f "$1"; shift; exec "$@""#, "bash"]);
+        command.arg(kib.to_string()).arg(program(name));
+        self.prepare(&mut command, args);
+        Running::start(&mut command).wait()
     }
 
     /// Runs a program to its end.

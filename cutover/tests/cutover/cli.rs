@@ -67,10 +67,12 @@ async fn the_climb_stops_where_the_evidence_ends_and_goes_on_when_it_is_there() 
     let one = program.run(&["promote"]);
     assert_eq!(one.code, 0, "{one:?}");
     assert_eq!(stage_of(&store).await.stage.to_string(), "whitelist");
-    fixture.mirrored(&store, stage_of(&store).await.generation, 10).await;
+    let whitelist = stage_of(&store).await.generation;
+    fixture.mirrored(&store, whitelist, 10).await;
     assert_eq!(program.run(&["promote"]).code, 0);
     let kept = migration::checkpoint::list_all(&store, "mirror/").await.unwrap();
-    assert_eq!(kept, [cutover::mirror_key(3, "r")], "those of the stage before the last are gone");
+    let last = cutover::mirror_key(whitelist, "r");
+    assert_eq!(kept, [last], "those of the stage before the last are gone");
     let history = program.run(&["history", "-o", "json"]).json();
     let climbed: Vec<_> =
         history["changes"].as_array().unwrap().iter().map(|c| c["to"].clone()).collect();
