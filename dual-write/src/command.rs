@@ -23,7 +23,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     let shared = &args.shared;
     match &args.command {
         Command::Check { print_ddl } => check(shared, *print_ddl).await,
-        Command::SetUp => set_up::run(shared).await,
+        Command::SetUp => set_up::run(shared, &shutdown).await,
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Status(watch) => status::run(shared, watch, &shutdown).await,
         Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,

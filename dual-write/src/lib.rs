@@ -16,7 +16,6 @@ mod lag;
 mod live;
 mod prepare;
 mod replay;
-mod set_up;
 
 pub use args::Args;
 pub use counters::Counters;
@@ -25,7 +24,6 @@ pub use hold::Hold;
 pub use live::{Ended, LiveParts, LivePath};
 pub use prepare::Preparer;
 pub use replay::{Replayed, Replayer};
-pub use set_up::{SetUp, set_up};
 
 use migration::cli::Exit;
 use migration::error::Result;

@@ -27,7 +27,7 @@ async fn rows_that_cannot_be_decoded_end_as_dead_letters_and_the_rest_is_applied
 }
 
 #[tokio::test]
-async fn a_source_restored_from_a_backup_stops_the_live_path_and_says_what_to_do() {
+async fn a_source_restored_from_a_backup_stops_the_live_path_and_the_hints_lead_out_of_it() {
     let mut bed = ready().await;
     bed.change(60).await;
     bed.finish();
@@ -43,7 +43,24 @@ async fn a_source_restored_from_a_backup_stops_the_live_path_and_says_what_to_do
     std::fs::copy(bed.path("backup.db"), bed.path("source.db")).unwrap();
     bed.change(5).await;
     let said = bed.run("dual-write", &["run", "--until-drained"]).refused(1);
-    assert!(said.contains("hint") && said.contains("epoch"), "{said}");
+    assert!(said.contains("`source.epoch`") && said.contains("`dual-write set-up`"), "{said}");
+    let check = bed.run("dual-write", &["check"]);
+    assert_eq!(check.code, Some(3), "{check:?}");
+    // The way out, as the hints say it.
+    let plan = std::fs::read_to_string(bed.path("migration.toml")).unwrap();
+    let raised = plan.replacen("[source]", "[source]\nepoch = 1", 1);
+    std::fs::write(bed.path("migration.toml"), raised).unwrap();
+    let said = bed.run("dual-write", &["run", "--until-drained"]).refused(1);
+    assert!(said.contains("`dual-write set-up`"), "{said}");
+    let set_up = bed.run("dual-write", &["set-up"]);
+    assert!(set_up.stderr.contains("--yes"), "it skips messages, so it asks: {set_up:?}");
+    drop(bed.run("dual-write", &["set-up", "--yes"]).ok());
+    bed.change(30).await;
+    drop(bed.run("dual-write", &["run", "--until-drained"]).ok());
+    assert_eq!(bed.run("verify", &["run"]).code, Some(3), "the target holds what was undone");
+    drop(bed.run("verify", &["repair", "--execute"]).ok());
+    drop(bed.run("verify", &["run"]).ok());
+    assert_eq!(differences(&bed).await, []);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ mod partition;
 mod range;
 mod survey;
 
-pub use partition::{PartitionClaim, claim_partition, partitions};
+pub use partition::{PartitionClaim, claim_partition, partitions, restart_partition};
 pub use range::{RangeClaim, claim_range, is_done};
 pub use survey::{RangeView, survey_ranges};
 

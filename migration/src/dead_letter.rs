@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The beginning of the keys of all letters.
 pub const KEYS: &str = "dead-letter/";
 
+/// Attempts to keep a letter against others who decide on it at the same moment.
+const ATTEMPTS_MAX: usize = 16;
+
 /// Letters listed in one call.
 const PAGE: usize = 200;
 
@@ -185,15 +188,34 @@ impl DeadLetter {
     }
 }
 
-/// Keeps letters, each once: one that is there already stays as it is.
+/// Keeps letters, each once. One that was given up stays so. One that was replayed is open again:
+/// it was delivered again, so the target has lost what the replay brought; and so is one of another
+/// message of that name, from a history that the source has left.
 ///
 /// # Errors
-/// Those of the store.
+/// Those of the store; `Busy` if somebody else decides on them all the while.
 pub async fn keep(store: &dyn CheckpointStore, letters: &[DeadLetter]) -> Result<()> {
     for letter in letters {
-        document::put(store, &letter.key(), letter, None).await?;
+        keep_one(store, letter).await?;
     }
     Ok(())
+}
+
+async fn keep_one(store: &dyn CheckpointStore, letter: &DeadLetter) -> Result<()> {
+    let key = letter.key();
+    for _ in 0..ATTEMPTS_MAX {
+        let revision = match document::read::<DeadLetter>(store, &key).await? {
+            None => None,
+            Some((kept, _)) if kept.next == letter.next && kept.fate != Fate::Replayed => {
+                return Ok(());
+            }
+            Some((_, revision)) => Some(revision),
+        };
+        if document::put(store, &key, letter, revision).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(Error::new(ErrorKind::Busy, "keep dead letter").with("id", letter.id()))
 }
 
 /// Up to `limit` letters after the key `after`, in queue order, with what continues the list.
@@ -312,6 +334,18 @@ mod tests {
         let open = of_fate(&store, Fate::Open).await.unwrap();
         assert_eq!(open.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [10, 100]);
         assert_eq!(count_open(&store).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_replayed_letter_that_is_delivered_again_is_open_again() {
+        let store = MemoryCheckpoint::new("m");
+        keep(&store, &[letter(1), letter(2)]).await.unwrap();
+        for (id, fate) in [("out/box/1/0", Fate::Replayed), ("out/box/2/0", Fate::Dropped)] {
+            decide(&store, id, fate, "alice").await.unwrap();
+        }
+        keep(&store, &[letter(1), letter(2)]).await.unwrap();
+        let open = of_fate(&store, Fate::Open).await.unwrap();
+        assert_eq!(open.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [1]);
     }
 
     #[tokio::test]

@@ -101,6 +101,14 @@ pub trait Queue: Send + Sync + Debug {
     /// `Lost` as for a seek: a source that was restored must not look as if all were read.
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag>;
 
+    /// Whether `position` was made under the plan's source epoch. One that was not belongs to a
+    /// history that the source has left: nothing can be read from it, and whoever holds it begins
+    /// anew at `end`.
+    ///
+    /// # Errors
+    /// `Unreadable` if another kind of queue made it.
+    fn is_current(&self, position: &Position) -> Result<bool>;
+
     /// A version that no change at or after `position` falls below.
     async fn version_at(&self, partition: &str, position: &Position) -> Result<Version>;
 

@@ -9,6 +9,7 @@ mod set_up;
 
 pub(crate) use alike::difference;
 pub use reached::Reached;
+pub use set_up::SetUp;
 
 use crate::checkpoint::{CheckpointStore, plan_record};
 use crate::error::{Error, ErrorKind, Result};

@@ -26,7 +26,7 @@ use crate::batch::{Batch, Schema};
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout::TargetLayout;
-use crate::position::{Generation, Version};
+use crate::position::{Generation, Position, Version};
 use crate::protocol::{Claim, Finish, Guard, Partition, Range, Repair};
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -130,6 +130,15 @@ pub trait Target: Store {
     /// Claims a partition for a consumer. The generation's number lies above every one seen on any
     /// instance.
     async fn claim_partition(&self, partition: &str, generation: &Generation) -> Result<Claim>;
+
+    /// Claims a partition and lets it begin anew at `start`, with nothing before that applied: for
+    /// a source that was put back, whose old positions mean nothing any more.
+    async fn restart_partition(
+        &self,
+        partition: &str,
+        generation: &Generation,
+        start: &Position,
+    ) -> Result<Claim>;
 
     /// Applies live changes and moves the partition's position, or says why not.
     async fn apply_live(&self, step: &LiveStep<'_>) -> Result<LiveOutcome>;

@@ -389,7 +389,7 @@ async fn lag_counts_what_is_left_and_its_age() {
 }
 
 #[tokio::test]
-async fn the_source_shows_what_is_in_the_queue_and_nothing_beyond() {
+async fn a_source_that_was_put_back_does_not_look_like_one_that_lags() {
     for mut rig in rigs().await {
         let queue = rig.queue();
         rig.backup().await;
@@ -397,7 +397,9 @@ async fn the_source_shows_what_is_in_the_queue_and_nothing_beyond() {
         let position = end(&*rig).await;
         assert!(queue.source_shows(rig.partition(), &position).await.unwrap());
         rig.restore().await;
-        assert!(!queue.source_shows(rig.partition(), &position).await.unwrap());
+        let error = queue.source_shows(rig.partition(), &position).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Lost);
+        assert!(error.next_step().is_some_and(|hint| hint.contains("epoch")), "{error:?}");
     }
 }
 

@@ -156,20 +156,27 @@ pub(super) async fn replay(args: &SharedArgs, selection: &DlqSelection) -> Resul
     };
     let replayer = Replayer::new(servers.layouts.clone(), repairer);
     let mut outcomes = Outcomes { letters: Vec::new() };
+    let mut replayed = Vec::new();
     for letter in selected(store, selection).await? {
         let id = letter.id();
-        let replayed = replayer.replay(&letter).await;
-        if replayed.is_ok() {
-            dead_letter::decide(store, &id, Fate::Replayed, &operator()).await?;
-        }
-        let (replayed, error, hint) = match replayed {
-            Ok(replayed) => (Some(replayed), None, None),
+        let (replayed, error, hint) = match replayer.replay(&letter).await {
+            Ok(how) => {
+                replayed.push(id.clone());
+                (Some(how), None, None)
+            }
             Err(error) => {
                 let hint = error.next_step().map(str::to_owned);
                 (None, Some(Chain(&error).to_string()), hint)
             }
         };
         outcomes.letters.push(Outcome { id, replayed, error, hint });
+    }
+    // A letter that is closed while the target may still lose the repair would be lost with it.
+    for target in &servers.targets {
+        target.make_durable().await?;
+    }
+    for id in replayed {
+        dead_letter::decide(store, &id, Fate::Replayed, &operator()).await?;
     }
     print(args, &outcomes)?;
     let all_replayed = outcomes.letters.iter().all(|outcome| outcome.replayed.is_some());

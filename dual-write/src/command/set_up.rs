@@ -1,14 +1,18 @@
 //! `set-up`.
 
-use crate::set_up::{SetUp, set_up};
-use migration::cli::{Exit, Report, SharedArgs, print, table};
+use migration::checkpoint::audit;
+use migration::cli::{Exit, Report, SharedArgs, confirm, print, table};
 use migration::error::Result;
-use migration::servers::Servers;
+use migration::process::operator;
+use migration::servers::{Servers, SetUp};
+use migration::shutdown::Shutdown;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
 struct Done {
     instances: Vec<SetUp>,
+    /// Partitions that began anew because the source's epoch was raised.
+    anew: Vec<String>,
 }
 
 impl Report for Done {
@@ -24,16 +28,32 @@ impl Report for Done {
                 [instance.instance.clone(), what.to_owned(), starts.join(", ")]
             })
             .collect();
-        table(["instance", "", "live writes"], &rows)
+        let mut text = table(["instance", "", "live writes"], &rows);
+        for partition in &self.anew {
+            text += &format!(
+                "{partition} began anew: run `verify run`, then `verify repair --execute`\n"
+            );
+        }
+        text
     }
 }
 
-pub(super) async fn run(args: &SharedArgs) -> Result<Exit> {
+pub(super) async fn run(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
-    let may_hold_rows = &plan.target_may_hold_rows;
-    let queue = &*servers.queue;
-    let instances = set_up(queue, &servers.targets, &servers.layouts, may_hold_rows).await?;
-    print(args, &Done { instances })?;
+    let mut anew = Vec::new();
+    for partition in servers.left_behind().await? {
+        let action = format!(
+            "let {partition} begin anew at its end now, because `source.epoch` was raised to {}",
+            plan.source.epoch
+        );
+        confirm(args, shutdown, &action).await?;
+        servers.begin_anew(&partition).await?;
+        audit::record(&*servers.checkpoint, &operator(), format!("dual-write: {action}"), None)
+            .await?;
+        anew.push(partition.to_string());
+    }
+    let instances = servers.set_up(&plan).await?;
+    print(args, &Done { instances, anew })?;
     Ok(Exit::Done)
 }

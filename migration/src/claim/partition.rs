@@ -40,22 +40,48 @@ pub async fn claim_partition(
     partition: &str,
     owner: Owner,
 ) -> Result<PartitionClaim> {
+    let generation = outbid_all(targets, partition, owner, None).await?;
+    // Read after the claim: until then an older consumer could still move it.
+    let now = partitions(targets, partition).await?;
+    let mut positions: Vec<Position> = now.iter().map(|row| row.next).collect();
+    positions.sort_unstable_by(|one, other| other.cmp(one));
+    positions.dedup();
+    Ok(PartitionClaim { generation, positions })
+}
+
+/// Claims a partition on these instances and lets it begin anew at `start` there.
+///
+/// # Errors
+/// As [`claim_partition`].
+pub async fn restart_partition(
+    targets: &[Arc<dyn Target>],
+    partition: &str,
+    owner: Owner,
+    start: &Position,
+) -> Result<()> {
+    outbid_all(targets, partition, owner, Some(start)).await.map(drop)
+}
+
+async fn outbid_all(
+    targets: &[Arc<dyn Target>],
+    partition: &str,
+    owner: Owner,
+    start: Option<&Position>,
+) -> Result<Generation> {
     let mut seen = 0;
     for _ in 0..ATTEMPTS_MAX {
         let found = partitions(targets, partition).await?;
         let highest = found.iter().map(|row| row.generation.number).max().unwrap_or(0);
         let generation = Generation { number: seen.max(highest) + 1, owner };
-        let claims = targets.iter().map(|target| target.claim_partition(partition, &generation));
+        let claims = targets.iter().map(|target| async {
+            match start {
+                Some(start) => target.restart_partition(partition, &generation, start).await,
+                None => target.claim_partition(partition, &generation).await,
+            }
+        });
         match outbid(&try_join_all(claims).await?) {
             Some(number) => seen = number,
-            None => {
-                // Read after the claim: until then an older consumer could still move it.
-                let now = partitions(targets, partition).await?;
-                let mut positions: Vec<Position> = now.iter().map(|row| row.next).collect();
-                positions.sort_unstable_by(|one, other| other.cmp(one));
-                positions.dedup();
-                return Ok(PartitionClaim { generation, positions });
-            }
+            None => return Ok(generation),
         }
     }
     Err(Error::new(ErrorKind::Fenced, "claim queue partition: others keep claiming it")

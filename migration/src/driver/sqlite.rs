@@ -79,11 +79,12 @@ pub(crate) fn error(operation: impl Into<String>, cause: sqlx::Error) -> Error {
 fn classify(code: i32) -> (ErrorKind, Option<&'static str>) {
     const SHORT_READ: i32 = 10 | (2 << 8);
     const IOERR_WRITE: i32 = 10 | (3 << 8);
+    const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
     match code {
         // A file that ends in the middle was cut off; the disk is well.
         SHORT_READ => return classify(11),
         // A write that a quota or a file size limit ended.
-        IOERR_WRITE => return classify(13),
+        IOERR_WRITE | IOERR_SHMSIZE => return classify(13),
         _ => {}
     }
     match code & 0xff {

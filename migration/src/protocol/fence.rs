@@ -8,13 +8,19 @@ use crate::position::{Generation, Owner, Position};
 pub struct Partition<O = Owner, P = Position> {
     /// The consumer that may write.
     pub generation: Generation<O>,
-    /// The queue's end when the migration was set up; it never changes.
+    /// The queue's end when the migration was set up; it changes only with the source's history.
     pub start: P,
     /// Everything before it is applied on this instance.
     pub next: P,
 }
 
-impl<O, P: Ord> Partition<O, P> {
+impl<O, P: Ord + Copy> Partition<O, P> {
+    /// Begins anew at `start`: nothing of the source's history from there on is applied.
+    pub fn restart(&mut self, start: P) {
+        self.start = start;
+        self.next = start;
+    }
+
     /// Whether the change at `position` is still to be applied on this instance: one that lies
     /// before `next` has been, and is passed over even where its guard has been purged since.
     pub fn is_due(&self, position: &P) -> bool {

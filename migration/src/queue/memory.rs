@@ -2,7 +2,7 @@
 
 mod log;
 
-use super::place::{Place, check_history};
+use super::place::{Place, check_history, check_reached};
 use super::{Assignment, Consumer, Delivery, Lag, Queue};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -108,7 +108,7 @@ impl MemoryQueue {
 
     fn proven(&self, partition: &str, position: &Position) -> Result<Place> {
         let place = Place::read(position)?;
-        let evidence = self.with(partition, |log| log.evidence(place))?;
+        let evidence = self.with(partition, |log| log.evidence(place, self.source_epoch))?;
         check_history(place, &evidence).map_err(|error| error.with("partition", partition))?;
         Ok(place)
     }
@@ -129,12 +129,14 @@ impl Queue for MemoryQueue {
     }
 
     async fn end(&self, partition: &str) -> Result<Position> {
-        self.with(partition, |log| log.end())?.position()
+        self.with(partition, |log| log.end(self.source_epoch))?.position()
     }
 
     async fn source_shows(&self, partition: &str, position: &Position) -> Result<bool> {
         let place = Place::read(position)?;
-        self.with(partition, |log| log.evidence(place).highest >= place.number)
+        let evidence = self.with(partition, |log| log.evidence(place, self.source_epoch))?;
+        check_reached(place, &evidence).map_err(|error| error.with("partition", partition))?;
+        Ok(true)
     }
 
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {
@@ -143,7 +145,7 @@ impl Queue for MemoryQueue {
     }
 
     async fn version_at(&self, _partition: &str, position: &Position) -> Result<Version> {
-        Place::read(position)?.version(self.source_epoch)
+        Place::read(position)?.version()
     }
 
     async fn consumer(&self) -> Result<Box<dyn Consumer>> {
@@ -167,6 +169,10 @@ impl Queue for MemoryQueue {
 
     async fn remove_side_tables(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn is_current(&self, position: &Position) -> Result<bool> {
+        Ok(Place::read(position)?.epoch == self.source_epoch)
     }
 
     fn describe(&self, position: &Position) -> String {

@@ -26,7 +26,7 @@ mod table;
 
 pub use table::{check_outbox, outbox_ddl};
 
-use super::place::Place;
+use super::place::{Evidence, Place, check_reached};
 use super::{Assignment, Consumer, Lag, Queue};
 use crate::clock::Timestamp;
 use crate::driver::sqlite::{CurrentFile, read_only, within};
@@ -113,9 +113,10 @@ impl Queue for OutboxQueue {
         })
         .await?;
         source.put_back(opened);
+        let epoch = self.names.source_epoch;
         match last {
-            Some(row) => Place::after(row.number(), row.witness(&mut Vec::new())),
-            None => Place::after_nothing(highest),
+            Some(row) => Place::after(epoch, row.number(), row.witness(&mut Vec::new())),
+            None => Place::after_nothing(epoch, highest),
         }
         .position()
     }
@@ -128,7 +129,10 @@ impl Queue for OutboxQueue {
         let highest =
             within("read highest outbox id", highest(&mut opened.connection, &self.names)).await?;
         source.put_back(opened);
-        Ok(highest >= place.number)
+        // Queue and data are one file, so what the queue had once is shown, or was undone.
+        let evidence = Evidence { epoch: self.names.source_epoch, highest, ..Evidence::default() };
+        check_reached(place, &evidence).map_err(|error| error.with("outbox", partition))?;
+        Ok(true)
     }
 
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {
@@ -161,7 +165,7 @@ impl Queue for OutboxQueue {
 
     async fn version_at(&self, partition: &str, position: &Position) -> Result<Version> {
         self.check_partition(partition)?;
-        Place::read(position)?.version(self.names.source_epoch)
+        Place::read(position)?.version()
     }
 
     async fn consumer(&self) -> Result<Box<dyn Consumer>> {
@@ -189,6 +193,10 @@ impl Queue for OutboxQueue {
 
     async fn remove_side_tables(&self) -> Result<()> {
         mark::remove_side_tables(&self.path, &self.names).await
+    }
+
+    fn is_current(&self, position: &Position) -> Result<bool> {
+        Ok(Place::read(position)?.epoch == self.names.source_epoch)
     }
 
     fn describe(&self, position: &Position) -> String {

@@ -1,53 +1,122 @@
-//! SETUP of the protocol: once, before the first live write and before any read of the source.
+//! SETUP of the protocol: once, before the first live write and before any read of the source; and
+//! once more after the source was put back.
 
 use super::Servers;
+use crate::claim::{partitions, restart_partition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::plan::Plan;
+use crate::position::Owner;
 use crate::store::{StartPosition, Target};
 use std::sync::Arc;
+
+/// One instance after the set-up.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SetUp {
+    /// The instance.
+    pub instance: String,
+    /// Whether this run set it up; one that was set up before keeps its start.
+    pub new: bool,
+    /// Where each partition of the queue begins for it: (partition, position).
+    pub starts: Vec<(String, String)>,
+}
 
 impl Servers {
     /// Sets up every instance of the target that is not set up: one open range per table, and the
     /// queue's end now as the position that the live path begins at. What is there already stays,
-    /// so every `run` may begin with this, several at once too.
+    /// so it may run again, and several at once.
     ///
     /// A call that was killed half way leaves instances that begin at different positions. That
     /// is safe: the live path goes on at the lowest, and the copy waits until the source shows
     /// everything before the highest.
     ///
     /// # Errors
-    /// `Refused` if a target table holds records and the plan does not allow it; those of the
-    /// queue and the target.
-    pub async fn set_up(&self, plan: &Plan) -> Result<()> {
-        let mut open: Vec<&Arc<dyn Target>> = Vec::new();
+    /// `Refused` if a target table holds records and the plan does not allow it: no instance is
+    /// touched then; those of the queue and the target.
+    pub async fn set_up(&self, plan: &Plan) -> Result<Vec<SetUp>> {
+        let mut done = Vec::with_capacity(self.targets.len());
         for target in &self.targets {
-            if !target.is_set_up().await? {
+            let new = !target.is_set_up().await?;
+            if new {
                 self.check_empty(plan, &**target).await?;
-                open.push(target);
             }
-        }
-        if open.is_empty() {
-            return Ok(());
+            done.push(SetUp { instance: target.name().to_owned(), new, starts: Vec::new() });
         }
         let starts = self.start_positions().await?;
-        fault::point("set-up.registered");
         let tables: Vec<&str> = plan.tables.iter().map(|table| table.name.as_str()).collect();
-        for target in open {
+        for target in &self.targets {
+            // Also where it was done: a table that the plan has since got is added.
             target.set_up(&tables, &starts).await?;
             fault::point("set-up.instance");
         }
-        Ok(())
+        for start in &starts {
+            let rows = partitions(&self.targets, &start.partition).await?;
+            for (instance, row) in done.iter_mut().zip(rows) {
+                instance.starts.push((start.partition.clone(), self.queue.describe(&row.start)));
+            }
+        }
+        Ok(done)
+    }
+
+    /// The partitions with an instance whose position belongs to a history that the source has
+    /// left: the operator raised the source's epoch since.
+    ///
+    /// # Errors
+    /// Those of the queue and the target.
+    pub async fn left_behind(&self) -> Result<Vec<Arc<str>>> {
+        let mut left = Vec::new();
+        for partition in self.queue.partitions().await? {
+            for target in &self.targets {
+                let row = target.partition(&partition).await?;
+                if let Some(row) = row
+                    && !self.queue.is_current(&row.next)?
+                {
+                    left.push(partition);
+                    break;
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// Lets a partition begin anew, at the queue's end now, on every instance whose position
+    /// belongs to a history that the source has left. Whoever consumed it is fenced.
+    ///
+    /// What the source lost is still in the target then, and what it got before now was never
+    /// applied: `verify` finds both, its repair mends them.
+    ///
+    /// # Errors
+    /// `Fenced` if others keep claiming the partition; those of the queue and the target.
+    pub async fn begin_anew(&self, partition: &str) -> Result<()> {
+        let start = self.queue.end(partition).await?;
+        self.queue.register(partition, &start).await?;
+        fault::point("set-up.registered");
+        let mut behind = Vec::new();
+        for target in &self.targets {
+            let row = target.partition(partition).await?;
+            if let Some(row) = row
+                && !self.queue.is_current(&row.next)?
+            {
+                behind.push(Arc::clone(target));
+            }
+        }
+        restart_partition(&behind, partition, Owner::new(), &start).await
     }
 
     /// The queue's ends now, which no other migration trims away from here on.
     async fn start_positions(&self) -> Result<Vec<StartPosition>> {
+        // Before the first read of the source and the first live write: what comes later is
+        // delivered.
         let mut starts = Vec::new();
         for partition in self.queue.partitions().await? {
             let position = self.queue.end(&partition).await?;
-            self.queue.register(&partition, &position).await?;
             starts.push(StartPosition { partition: partition.to_string(), position });
         }
+        fault::point("set-up.noted");
+        for start in &starts {
+            self.queue.register(&start.partition, &start.position).await?;
+        }
+        fault::point("set-up.registered");
         Ok(starts)
     }
 
@@ -65,7 +134,8 @@ impl Servers {
                 .with("table", name)
                 .with("instance", target.name())
                 .hint(format!(
-                    "empty it, or allow it in the plan: target_may_hold_rows = [{name:?}]"
+                    "empty it, or allow it in the plan: target_may_hold_rows = [{name:?}]; its \
+                     records are then never overwritten by the copy"
                 )));
         }
         Ok(())

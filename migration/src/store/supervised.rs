@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::layout::TargetLayout;
 use crate::metrics::{Calls, Metrics};
-use crate::position::{Generation, Version};
+use crate::position::{Generation, Position, Version};
 use crate::protocol::{Claim, Finish, Guard, Partition, Range, Repair};
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
@@ -143,6 +143,18 @@ impl<S: Target + ?Sized> Target for Supervised<S> {
 
     async fn claim_partition(&self, partition: &str, generation: &Generation) -> Result<Claim> {
         self.call("claim_partition", || self.inner.claim_partition(partition, generation)).await
+    }
+
+    async fn restart_partition(
+        &self,
+        partition: &str,
+        generation: &Generation,
+        start: &Position,
+    ) -> Result<Claim> {
+        self.call("restart_partition", || {
+            self.inner.restart_partition(partition, generation, start)
+        })
+        .await
     }
 
     async fn apply_live(&self, step: &LiveStep<'_>) -> Result<LiveOutcome> {

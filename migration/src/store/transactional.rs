@@ -20,7 +20,7 @@ use crate::batch::{Row, Schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::layout::TargetLayout;
-use crate::position::{Generation, Version};
+use crate::position::{Generation, Position, Version};
 use crate::protocol::{Claim, Finish, Guard, Kind, Partition, Range, Repair};
 use async_trait::async_trait;
 
@@ -225,6 +225,17 @@ impl<E: Transactional> Target for E {
 
     async fn claim_partition(&self, partition: &str, generation: &Generation) -> Result<Claim> {
         live::claim_partition(self, partition, generation).await.map_err(|error| at(self, error))
+    }
+
+    async fn restart_partition(
+        &self,
+        partition: &str,
+        generation: &Generation,
+        start: &Position,
+    ) -> Result<Claim> {
+        live::restart_partition(self, partition, generation, start)
+            .await
+            .map_err(|error| at(self, error))
     }
 
     async fn apply_live(&self, step: &LiveStep<'_>) -> Result<LiveOutcome> {

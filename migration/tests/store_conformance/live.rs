@@ -55,6 +55,19 @@ pub(crate) async fn a_newer_change_brings_a_deleted_record_back(bed: Bed) {
     assert_eq!(bed.both().await, notes(&[("a/x", "again")]));
 }
 
+pub(crate) async fn a_partition_begins_anew_with_a_claim_and_not_without(bed: Bed) {
+    bed.claimed().await;
+    assert_eq!(bed.live(0, &[set(EDGE, 5, "before")]).await, applied(1, 0, 0));
+    let anew = bed.target.restart_partition(PARTITION, &generation(1), &position(2)).await.unwrap();
+    assert_ne!(anew, Claim::Take);
+    let anew = bed.target.restart_partition(PARTITION, &generation(2), &position(2)).await.unwrap();
+    assert_eq!(anew, Claim::Take);
+    let row = bed.target.partition(PARTITION).await.unwrap().unwrap();
+    assert_eq!((row.generation, row.start, row.next), (generation(2), position(2), position(2)));
+    assert_eq!(bed.live(2, &[set(EDGE, 6, "zombie")]).await, LiveOutcome::Fenced);
+    assert_eq!(bed.both().await, notes(&[("a/x", "before")]), "the data stays");
+}
+
 pub(crate) async fn a_zombie_of_an_old_generation_is_refused(bed: Bed) {
     bed.claimed().await;
     let claim = bed.target.claim_partition(PARTITION, &generation(2)).await.unwrap();

@@ -56,6 +56,7 @@ on_every_engine! {
         the_same_change_again_is_a_duplicate
         a_deleted_record_does_not_come_back_with_an_older_change
         a_newer_change_brings_a_deleted_record_back
+        a_partition_begins_anew_with_a_claim_and_not_without
         a_zombie_of_an_old_generation_is_refused
         a_batch_that_begins_beyond_the_position_is_a_gap
         changes_before_the_position_are_passed_over

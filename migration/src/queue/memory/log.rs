@@ -58,18 +58,20 @@ impl Log {
         self.messages.remove(&number).is_some()
     }
 
-    pub(super) fn end(&self) -> Place {
+    pub(super) fn end(&self, epoch: u32) -> Place {
         self.messages.last_key_value().map_or_else(
-            || Place::after_nothing(self.highest),
-            |(&number, stored)| Place::after(number, stored.witness(number)),
+            || Place::after_nothing(epoch, self.highest),
+            |(&number, stored)| Place::after(epoch, number, stored.witness(number)),
         )
     }
 
-    pub(super) fn evidence(&self, place: Place) -> Evidence {
+    pub(super) fn evidence(&self, place: Place, epoch: u32) -> Evidence {
         Evidence {
+            epoch,
             highest: self.highest,
             witness: self.messages.get(&place.number).map(|stored| stored.witness(place.number)),
-            trimmed: self.trimmed,
+            // A mark of an older epoch speaks of a history that is no more.
+            trimmed: self.trimmed.filter(|trimmed| trimmed.epoch == epoch),
         }
     }
 
@@ -87,7 +89,8 @@ impl Log {
     pub(super) fn trim(&mut self, below: Place) -> u64 {
         let before = self.messages.len();
         self.messages = self.messages.split_off(&below.number);
-        if self.trimmed.is_none_or(|trimmed| trimmed.order() < below.order()) {
+        let order = |place: Place| (place.epoch, place.order());
+        if self.trimmed.is_none_or(|trimmed| order(trimmed) < order(below)) {
             self.trimmed = Some(below);
         }
         u64::try_from(before - self.messages.len()).unwrap_or(u64::MAX)
@@ -97,17 +100,17 @@ impl Log {
         &self,
         from: Place,
         messages_max: usize,
-        source_epoch: u32,
+        epoch: u32,
     ) -> Result<(Vec<Message>, Place)> {
         let mut next = from;
         let mut messages = Vec::new();
         for (&number, stored) in self.messages.range(from.offset()..).take(messages_max) {
-            let before = Place::before(number);
-            next = Place::after(number, stored.witness(number));
+            let before = Place::before(epoch, number);
+            next = Place::after(epoch, number, stored.witness(number));
             messages.push(Message {
                 position: before.position()?,
                 next: next.position()?,
-                version: Some(before.version(source_epoch)?),
+                version: Some(before.version()?),
                 made_at: stored.made_at,
                 key: None,
                 headers: vec![(Cow::Borrowed("op"), stored.op.clone())],

@@ -40,7 +40,7 @@ pub(super) async fn prove(
     });
     let (highest, witness, mark) = gathered.await?;
     let trimmed = mark.map(|bytes| read_mark(&bytes)).transpose()?;
-    check_history(place, &Evidence { highest, witness, trimmed })
+    check_history(place, &Evidence { epoch: names.source_epoch, highest, witness, trimmed })
         .map_err(|error| error.with("outbox", &names.table))
 }
 

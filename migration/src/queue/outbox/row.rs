@@ -63,8 +63,8 @@ impl Row {
     /// The message, whatever the row holds: what cannot be decoded is for the dead letters.
     pub(super) fn into_message(self, reading: &mut Reading) -> Result<Message> {
         let number = self.number();
-        let next = Place::after(number, self.witness(&mut reading.buffer));
-        let before = Place::before(number);
+        let next = Place::after(reading.source_epoch, number, self.witness(&mut reading.buffer));
+        let before = Place::before(reading.source_epoch, number);
         let made_at = match self.made_at {
             Cell::Integer(micros) => Timestamp(micros),
             _ => Timestamp::now(),
@@ -72,7 +72,7 @@ impl Row {
         Ok(Message {
             position: before.position()?,
             next: next.position()?,
-            version: Some(before.version(reading.source_epoch)?),
+            version: Some(before.version()?),
             made_at,
             key: None,
             headers: self.op.into_bytes().map(|op| (Cow::Borrowed("op"), op)).into_iter().collect(),

@@ -5,7 +5,7 @@ use crate::batch::Row;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::key::Key;
-use crate::position::{Generation, Version};
+use crate::position::{Generation, Position, Version};
 use crate::protocol::{
     self, Admission, Claim, Effect, Guard, Kind, Live, Partition, admit_live, claim,
 };
@@ -18,6 +18,25 @@ pub(super) async fn claim_partition<E: Transactional>(
     partition: &str,
     generation: &Generation,
 ) -> Result<Claim> {
+    claim_and(engine, partition, generation, |_| ()).await
+}
+
+/// The same, and nothing of the partition is applied then: it begins at `start`.
+pub(super) async fn restart_partition<E: Transactional>(
+    engine: &E,
+    partition: &str,
+    generation: &Generation,
+    start: &Position,
+) -> Result<Claim> {
+    claim_and(engine, partition, generation, |row| row.restart(*start)).await
+}
+
+async fn claim_and<E: Transactional>(
+    engine: &E,
+    partition: &str,
+    generation: &Generation,
+    change: impl FnOnce(&mut Partition),
+) -> Result<Claim> {
     let mut transaction = engine.begin(Access::Write).await?;
     let Some(mut row) = transaction.partition(partition).await? else {
         return Err(lost("claim partition: it is not there").with("partition", partition));
@@ -25,6 +44,7 @@ pub(super) async fn claim_partition<E: Transactional>(
     let decision = claim(&row.generation, generation);
     if decision == Claim::Take {
         row.generation = *generation;
+        change(&mut row);
         transaction.put_partition(partition, &row).await?;
         fault::fallible("target.claim.written")?;
         transaction.commit().await?;
