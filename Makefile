@@ -22,12 +22,14 @@ demo: ## Carries out a whole migration under live writes, in three minutes; CHAO
 test: ## Everything that must hold before a change lands: format, lints and all tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(RELEASE) $(FAULTS) --workspace --all-targets -- -D warnings
-	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins
+	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
 	$(CARGO) test $(RELEASE) $(FAULTS) --workspace
 
 faults: ## Kills every phase at every fail point
-	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins
-	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) -p faults -p cutover -- --nocapture
+	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
+	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) --workspace \
+		--test kill_at_every_point --test bad_input --test full_disk --test planted_differences \
+		--test faults -- --nocapture
 	rm -rf $(FLIGHT)/flight
 	$(TARGET)/release/playbook run $(FLIGHT)/README.md --chaos --memory-max 128
 
