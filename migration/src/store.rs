@@ -15,7 +15,7 @@ pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
 pub use sqlite::{OpenMode, SqliteStore};
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
-    RepairEntry, RepairStep, SideTable, StartPosition, Tally,
+    PurgeStep, RepairEntry, RepairStep, SideTable, StartPosition, Tally,
 };
 pub use supervised::Supervision;
 pub use transactional::{
@@ -178,19 +178,12 @@ pub trait Target: Store {
         left: u64,
     ) -> Result<Finish>;
 
-    /// Removes up to `limit` tombstones and guards of a done range whose version is at most
-    /// `below`, raising the range's epoch in the same step. Returns how many went. The caller has
-    /// made sure that the partition is past them everywhere and no dead letter is open.
+    /// Removes tombstones and guards of a range, raising the range's epoch in the same step.
+    /// Returns how many went.
     ///
     /// # Errors
-    /// `Refused` if the range is not done.
-    async fn purge(
-        &self,
-        table: &str,
-        after: Option<&Key>,
-        below: &Version,
-        limit: usize,
-    ) -> Result<u64>;
+    /// `Refused` if something may still need them, with what.
+    async fn purge(&self, step: &PurgeStep<'_>) -> Result<u64>;
 
     /// The guards of records of a target table, by range key, in the order asked. `None` also where
     /// nothing but a lease was written.

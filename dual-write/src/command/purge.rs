@@ -6,11 +6,13 @@ use migration::claim::{partitions, survey_ranges};
 use migration::cli::{Exit, Report, SharedArgs, confirm, print, table};
 use migration::dead_letter;
 use migration::error::{Error, ErrorKind, Result};
-use migration::position::Version;
+use migration::position::{Position, Version};
 use migration::process::operator;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
+use migration::store::PurgeStep;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Guards removed in one step: a few milliseconds during which the live path waits.
@@ -52,56 +54,99 @@ impl Report for Purged {
 
 pub(super) async fn run(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit> {
     let servers = Servers::open_existing(&args.load_plan()?).await?;
-    let below = below(&servers).await?;
+    let bound = Bound::find(&servers).await?;
     confirm(args, shutdown, "remove guards and tombstones of ranges that are done").await?;
     audit::record(&*servers.checkpoint, &operator(), "dual-write: purge", None).await?;
     let mut purged = Purged { tables: Vec::new() };
     for layout in &servers.layouts {
-        let name = &layout.source().table;
-        let ranges = survey_ranges(&servers.targets, name).await?;
-        let mut table = TablePurged {
-            table: name.clone(),
-            ranges: ranges.len(),
-            ranges_done: ranges.iter().filter(|range| range.done).count(),
-            removed: 0,
-        };
-        // Done on every instance, read now.
-        for range in ranges.iter().filter(|range| range.done && range.split_everywhere) {
-            for target in &servers.targets {
-                loop {
-                    let removed = target.purge(name, range.after.as_ref(), &below, STEP).await?;
-                    table.removed += removed;
-                    let is_last = usize::try_from(removed).is_ok_and(|removed| removed < STEP);
-                    if is_last || shutdown.has_begun() {
-                        break;
-                    }
-                }
-            }
-        }
-        purged.tables.push(table);
+        purged.tables.push(purge_table(&servers, &layout.source().table, &bound, shutdown).await?);
     }
     print(args, &purged)?;
     Ok(Exit::Done)
 }
 
-/// The version that every instance and the source are past.
-async fn below(servers: &Servers) -> Result<Version> {
-    let refused = |why: &str| Error::new(ErrorKind::Refused, format!("purge: {why}"));
-    if dead_letter::count_open(&*servers.checkpoint).await? > 0 {
-        return Err(refused("a dead letter is open, and its replay needs the guards")
-            .hint("see `dual-write dlq list`; replay or drop it first"));
-    }
-    let queue = &*servers.queue;
-    let partition = match queue.partitions().await?.as_slice() {
-        [only] => std::sync::Arc::clone(only),
-        _ => {
-            return Err(refused("a guard does not say which partition its change came from")
-                .hint("with several partitions, purge after the cut-over: `dual-write cleanup`"));
-        }
+async fn purge_table(
+    servers: &Servers,
+    name: &str,
+    bound: &Bound,
+    shutdown: &Shutdown,
+) -> Result<TablePurged> {
+    let ranges = survey_ranges(&servers.targets, name).await?;
+    let mut table = TablePurged {
+        table: name.to_owned(),
+        ranges: ranges.len(),
+        ranges_done: ranges.iter().filter(|range| range.done).count(),
+        removed: 0,
     };
-    let rows = partitions(&servers.targets, &partition).await?;
-    let next = rows.iter().map(|row| row.next).min();
-    let next = next.ok_or_else(|| refused("the target has no instance"))?;
-    source_barrier(queue, &servers.targets, None, BARRIER_MAX).await?;
-    queue.version_at(&partition, &next).await
+    // Done on every instance, read now.
+    for range in ranges.iter().filter(|range| range.done && range.split_everywhere) {
+        for target in &servers.targets {
+            loop {
+                let step = PurgeStep {
+                    source_table: name,
+                    range_after: range.after.as_ref(),
+                    below: bound.below,
+                    partition: &bound.partition,
+                    passed: bound.passed,
+                    source_shows: bound.source_shows,
+                    // Asked again each time: the live path goes on, and may meet one.
+                    open_dead_letters: has_open_letters(servers).await?,
+                    limit: STEP,
+                };
+                let removed = target.purge(&step).await?;
+                table.removed += removed;
+                let is_last = usize::try_from(removed).is_ok_and(|removed| removed < STEP);
+                if is_last || shutdown.has_begun() {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(table)
+}
+
+/// Up to where guards may go.
+#[derive(Debug)]
+struct Bound {
+    partition: Arc<str>,
+    /// What every instance had applied.
+    passed: Position,
+    /// The versions that lie before it.
+    below: Version,
+    /// Whether the source showed what any instance had applied.
+    source_shows: bool,
+}
+
+impl Bound {
+    /// Finds it. What is refused here would be refused by the first step too, but before anybody
+    /// is asked to confirm.
+    async fn find(servers: &Servers) -> Result<Self> {
+        let refused = |why: &str| Error::new(ErrorKind::Refused, format!("purge: {why}"));
+        if has_open_letters(servers).await? {
+            return Err(refused("a dead letter is open, and its replay needs the guards")
+                .hint("see `dual-write dlq list`; replay or drop it first"));
+        }
+        let queue = &*servers.queue;
+        let partition = match queue.partitions().await?.as_slice() {
+            [only] => Arc::clone(only),
+            _ => {
+                return Err(refused("a guard does not say which partition its change came from")
+                    .hint(
+                        "with several partitions, purge after the cut-over: `dual-write cleanup`",
+                    ));
+            }
+        };
+        let rows = partitions(&servers.targets, &partition).await?;
+        let passed = rows.iter().map(|row| row.next).min();
+        let passed = passed.ok_or_else(|| refused("the target has no instance"))?;
+        let highest = rows.iter().map(|row| row.next).max().unwrap_or(passed);
+        source_barrier(queue, &servers.targets, None, BARRIER_MAX).await?;
+        let source_shows = queue.source_shows(&partition, &highest).await?;
+        let below = queue.version_at(&partition, &passed).await?;
+        Ok(Self { partition, passed, below, source_shows })
+    }
+}
+
+async fn has_open_letters(servers: &Servers) -> Result<bool> {
+    Ok(dead_letter::count_open(&*servers.checkpoint).await? > 0)
 }

@@ -153,6 +153,29 @@ pub enum CopyOutcome {
     LostTail,
 }
 
+/// Guards of a range that have done their duty, and what that rests on.
+#[derive(Debug)]
+pub struct PurgeStep<'a> {
+    /// The source table.
+    pub source_table: &'a str,
+    /// The range's lower bound, which names it.
+    pub range_after: Option<&'a Key>,
+    /// The highest version that may go.
+    pub below: Version,
+    /// The queue partition that every guard of the range comes from.
+    pub partition: &'a str,
+    /// Where in it every change up to `below` lies before; whether this instance has applied them
+    /// is read in the step itself.
+    pub passed: Position,
+    /// Whether the source showed everything before `passed`, and before what any instance had
+    /// applied.
+    pub source_shows: bool,
+    /// Whether a dead letter was open.
+    pub open_dead_letters: bool,
+    /// Most guards to remove.
+    pub limit: usize,
+}
+
 /// Records that a repair read from the source after it placed its lease.
 #[derive(Debug)]
 pub struct RepairStep<'a> {

@@ -5,8 +5,8 @@
 //! not its life.
 
 use super::{
-    AtomicStep, CopyOutcome, CopyStep, LiveOutcome, LiveStep, ReadLimit, RepairStep, SideTable,
-    StartPosition, Store, TableDescription, Target,
+    AtomicStep, CopyOutcome, CopyStep, LiveOutcome, LiveStep, PurgeStep, ReadLimit, RepairStep,
+    SideTable, StartPosition, Store, TableDescription, Target,
 };
 use crate::batch::{Batch, Schema};
 use crate::error::Result;
@@ -196,14 +196,8 @@ impl<S: Target + ?Sized> Target for Supervised<S> {
         self.call("finish_range", || self.inner.finish_range(table, after, epoch, left)).await
     }
 
-    async fn purge(
-        &self,
-        table: &str,
-        after: Option<&Key>,
-        below: &Version,
-        limit: usize,
-    ) -> Result<u64> {
-        self.call("purge", || self.inner.purge(table, after, below, limit)).await
+    async fn purge(&self, step: &PurgeStep<'_>) -> Result<u64> {
+        self.call("purge", || self.inner.purge(step)).await
     }
 
     async fn guards(

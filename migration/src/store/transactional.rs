@@ -13,8 +13,8 @@ mod repair;
 mod setup;
 
 use super::{
-    AtomicStep, CopyOutcome, CopyStep, LiveOutcome, LiveStep, RepairStep, SideTable, StartPosition,
-    Store, Target,
+    AtomicStep, CopyOutcome, CopyStep, LiveOutcome, LiveStep, PurgeStep, RepairStep, SideTable,
+    StartPosition, Store, Target,
 };
 use crate::batch::{Row, Schema};
 use crate::error::{Error, ErrorKind, Result};
@@ -277,14 +277,8 @@ impl<E: Transactional> Target for E {
         range::finish_range(self, table, after, epoch, left).await.map_err(|error| at(self, error))
     }
 
-    async fn purge(
-        &self,
-        table: &str,
-        after: Option<&Key>,
-        below: &Version,
-        limit: usize,
-    ) -> Result<u64> {
-        purge::purge(self, table, after, below, limit).await.map_err(|error| at(self, error))
+    async fn purge(&self, step: &PurgeStep<'_>) -> Result<u64> {
+        purge::purge(self, step).await.map_err(|error| at(self, error))
     }
 
     async fn guards(

@@ -93,6 +93,7 @@ on_every_engine! {
         guards_up_to_the_version_go_and_the_epoch_rises
         after_a_purge_the_old_epoch_and_the_old_generation_are_refused
         a_range_that_is_not_done_keeps_its_guards
+        guards_that_something_still_needs_stay
         a_purge_takes_no_more_than_it_may;
     repair:
         a_repair_writes_where_its_lease_stands
