@@ -206,9 +206,10 @@ impl Bed {
     /// Runs a program to its end on a disk that takes no file of more than `kib` KiB.
     #[must_use]
     pub fn run_on_full_disk(&self, kib: u64, name: &str, args: &[&str]) -> Ran {
-        // Beyond the limit a write fails, as it does on a full disk, once the signal is ignored.
+        // Beyond the limit a write fails, as it does on a full disk; the signal that comes with it
+        // is the program's to deal with.
         let mut command = Command::new("bash");
-        command.args(["-c", r#"trap '' XFSZ; ulimit -f "$1"; shift; exec "$@""#, "bash"]);
+        command.args(["-c", r#"ulimit -f "$1"; shift; exec "$@""#, "bash"]);
         command.arg(kib.to_string()).arg(program(name));
         self.prepare(&mut command, args);
         Running::start(&mut command).wait()

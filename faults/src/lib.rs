@@ -15,5 +15,5 @@ mod program;
 mod sides;
 
 pub use bed::Bed;
-pub use program::{Ran, Running, program};
+pub use program::{Complaint, Ran, Running, program};
 pub use sides::{Difference, differences};

@@ -1,9 +1,10 @@
 //! Runs the programs under test.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::fmt::Write as _;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest run of one command: a command that hangs fails its test.
@@ -32,6 +33,26 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// What a command said when it did not do what it was asked.
+#[derive(Debug)]
+pub struct Complaint {
+    /// What failed, with its context and causes.
+    pub error: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl Complaint {
+    /// Asserts that error or hint has these words.
+    #[track_caller]
+    pub fn names(&self, words: &[&str]) {
+        for word in words {
+            let is_said = self.error.contains(word) || self.hint.contains(word);
+            assert!(is_said, "nothing about {word}: {self:?}");
+        }
+    }
+}
+
 impl Ran {
     /// The result, if the command ended with 0.
     #[must_use]
@@ -56,37 +77,77 @@ impl Ran {
         assert_eq!(self.code, Some(code), "{self:?}");
         self.stderr
     }
+
+    /// What it complained of, if it ended with exactly this code, said why, and said what to do
+    /// next.
+    #[must_use]
+    #[track_caller]
+    pub fn complains(&self, code: i32) -> Complaint {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        // Away from a terminal a program logs JSON, and what ended it is the last line.
+        let lines = self.stderr.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
+        let failed = |line: &serde_json::Value| line["message"] == "command failed";
+        let last: serde_json::Value =
+            lines.into_iter().find(failed).unwrap_or_else(|| panic!("says nothing: {self:?}"));
+        let text = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
+        let complaint = Complaint { error: text("error"), hint: text("hint") };
+        assert!(!complaint.error.is_empty() && !complaint.hint.is_empty(), "{self:?}");
+        complaint
+    }
+
+    /// What `check --output json` found that does not hold, if it ended with 3 and each of them
+    /// says what to do.
+    #[must_use]
+    #[track_caller]
+    pub fn finds(&self) -> Complaint {
+        assert_eq!(self.code, Some(3), "{self:?}");
+        let found: serde_json::Value = serde_json::from_str(&self.stdout).unwrap();
+        let mut complaint = Complaint { error: String::new(), hint: String::new() };
+        for finding in found["findings"].as_array().unwrap() {
+            if finding["outcome"] != "failed" {
+                continue;
+            }
+            let text = |name: &str| finding[name].as_str().unwrap_or_default();
+            assert!(!text("hint").is_empty(), "{finding}");
+            writeln!(complaint.error, "{}: {}", text("name"), text("message")).unwrap();
+            writeln!(complaint.hint, "{}", text("hint")).unwrap();
+        }
+        complaint
+    }
 }
 
-/// A command under way; killed when it is dropped. What it says goes to files: a pipe that nobody
-/// reads would stop it.
+/// A command under way; killed when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: File,
-    stderr: File,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let (stdout, stderr) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-        let child = command
+        let mut child = command
             .stdin(Stdio::null())
-            .stdout(stdout.try_clone().unwrap())
-            .stderr(stderr.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
-        Self { child, stdout, stderr }
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        Self { child, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
     }
 
+    /// Everything it said; call only once it has ended, or this waits for that.
     fn said(&mut self, code: Option<i32>) -> Ran {
-        let text = |mut file: &File| {
-            let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(0)).unwrap();
-            file.read_to_end(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes).into_owned()
+        let text = |thread: &mut Option<JoinHandle<String>>| {
+            thread.take().map(|thread| thread.join().unwrap()).unwrap_or_default()
         };
-        Ran { code, stdout: text(&self.stdout), stderr: text(&self.stderr) }
+        Ran { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether it has ended.
@@ -109,6 +170,7 @@ impl Running {
                 return self.said(status.code());
             }
             if begun.elapsed() > RUN_MAX {
+                self.child.kill().unwrap();
                 let said = self.said(None);
                 panic!("took longer than {RUN_MAX:?}: {said:?}");
             }
@@ -135,4 +197,14 @@ impl Drop for Running {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Reads to the end in a thread of its own: a pipe that nobody reads would stop the command. (What
+/// it says could not go to a file, where a limit on files is part of the test.)
+fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
 }

@@ -6,8 +6,10 @@ use super::shared_command::{self, SharedCommand};
 use super::{logging, report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
+use rustix::process::Signal;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Longest time that a command may take to drain after its `--timeout`.
 const DRAIN_AFTER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,12 +53,24 @@ where
         .build()
         .map_err(|error| Error::new(ErrorKind::Failed, "start runtime").because(error))?;
     let result = runtime.block_on(async {
+        outlive_file_size_limit()?;
         let shutdown = Shutdown::new();
         let _signals = shutdown.watch_signals()?;
         Box::pin(execute(args, shutdown, run)).await
     });
     runtime.shutdown_timeout(RUNTIME_STOP);
     result
+}
+
+/// Makes a write beyond the limit on file sizes (`ulimit -f`) fail like any other that finds no
+/// room. By default the kernel ends the process at such a write, without a word.
+fn outlive_file_size_limit() -> Result<()> {
+    let kind = SignalKind::from_raw(Signal::XFSZ.as_raw());
+    // The handler outlives what listens to it.
+    signal(kind).map(drop).map_err(|error| {
+        Error::new(ErrorKind::Failed, "handle the signal of a file that is too large")
+            .because(error)
+    })
 }
 
 /// Runs a command as [`main`] does, in this process and runtime: for tests and other programs.

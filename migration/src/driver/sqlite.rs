@@ -79,12 +79,13 @@ pub(crate) fn error(operation: impl Into<String>, cause: sqlx::Error) -> Error {
 fn classify(code: i32) -> (ErrorKind, Option<&'static str>) {
     const SHORT_READ: i32 = 10 | (2 << 8);
     const IOERR_WRITE: i32 = 10 | (3 << 8);
+    const IOERR_SHMOPEN: i32 = 10 | (18 << 8);
     const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
     match code {
         // A file that ends in the middle was cut off; the disk is well.
         SHORT_READ => return classify(11),
-        // A write that a quota or a file size limit ended.
-        IOERR_WRITE | IOERR_SHMSIZE => return classify(13),
+        // A write that a quota or a file size limit ended; a shared memory file that does not fit.
+        IOERR_WRITE | IOERR_SHMOPEN | IOERR_SHMSIZE => return classify(13),
         _ => {}
     }
     match code & 0xff {
@@ -93,7 +94,10 @@ fn classify(code: i32) -> (ErrorKind, Option<&'static str>) {
         10 => (ErrorKind::Failed, Some("check the disk and its quota, then run the command again")),
         11 => (ErrorKind::Unreadable, Some("run `PRAGMA integrity_check` on the file")),
         26 => (ErrorKind::Unreadable, Some("it is no SQLite database: check the plan's path")),
-        13 => (ErrorKind::Full, Some("free disk space, then run the command again")),
+        13 => (
+            ErrorKind::Full,
+            Some("make space for the file (df, quota, ulimit -f), then run the command again"),
+        ),
         14 => (ErrorKind::Unavailable, Some("check that the file is there and may be opened")),
         _ => (ErrorKind::Failed, None),
     }
@@ -169,6 +173,7 @@ mod tests {
         assert_eq!(classify(26).0, ErrorKind::Unreadable);
         assert_eq!(classify(522).0, ErrorKind::Unreadable, "a file that was cut off");
         assert_eq!(classify(778).0, ErrorKind::Full, "a quota that is used up");
+        assert_eq!(classify(4_874).0, ErrorKind::Full, "no room for the shared memory file");
         assert_eq!(classify(266).0, ErrorKind::Failed, "a disk that cannot be read");
     }
 }

@@ -21,6 +21,7 @@ mod code {
     /// A write that a quota or a file size limit ended is reported as an I/O error, and so is a
     /// shared memory file that does not fit: the codes that stand for "no room" among the others.
     pub(super) const IOERR_WRITE: i32 = IOERR | (3 << 8);
+    pub(super) const IOERR_SHMOPEN: i32 = IOERR | (18 << 8);
     pub(super) const IOERR_SHMSIZE: i32 = IOERR | (19 << 8);
     /// A value of another type in a table declared STRICT.
     pub(super) const CONSTRAINT_DATATYPE: i32 = CONSTRAINT | (12 << 8);
@@ -75,10 +76,14 @@ fn classify(path: &Path, error: &sqlx::Error) -> (ErrorKind, Option<String>) {
         };
     };
     match (code, code & 0xff) {
-        (code::IOERR_WRITE | code::IOERR_SHMSIZE, _) | (_, code::FULL) => hinted(
-            ErrorKind::Full,
-            format!("nothing was changed; make room for {path} (df, quota, ulimit -f), then go on"),
-        ),
+        (code::IOERR_WRITE | code::IOERR_SHMOPEN | code::IOERR_SHMSIZE, _) | (_, code::FULL) => {
+            hinted(
+                ErrorKind::Full,
+                format!(
+                    "nothing was changed; make room for {path} (df, quota, ulimit -f), then go on"
+                ),
+            )
+        }
         (code::CONSTRAINT_DATATYPE, _) | (_, code::MISMATCH | code::TOOBIG) => {
             (ErrorKind::Unreadable, None)
         }
