@@ -221,6 +221,17 @@ impl Bed {
         self.start(name, args).wait()
     }
 
+    /// The fault points that a run hits, in order. It has to end with `code`.
+    #[must_use]
+    pub fn hits(&self, name: &str, args: &[&str], code: i32) -> Vec<String> {
+        let file = self.path("hits");
+        let fault = format!("count:{}", file.display());
+        let ran = self.start_with(&fault, name, args).wait();
+        assert_eq!(ran.code, Some(code), "{name} {args:?}: {ran:?}");
+        let hits = std::fs::read_to_string(file).unwrap();
+        hits.lines().map(str::to_owned).collect()
+    }
+
     /// Brings both phases to rest: everything copied, the queue drained.
     pub fn finish(&self) {
         drop(self.run("backfill", &["run"]).ok());

@@ -11,9 +11,11 @@
 )]
 
 mod bed;
+mod kills;
 mod program;
 mod sides;
 
 pub use bed::Bed;
+pub use kills::{Kill, kills, seed};
 pub use program::{Complaint, Ran, Running, program};
 pub use sides::{Difference, differences};

@@ -162,6 +162,22 @@ impl Running {
         assert!(sent.success(), "kill -s {name} {id}");
     }
 
+    /// Waits until it stands still, as a fault of the kind `stop` has it do.
+    pub fn frozen(&mut self) {
+        let begun = Instant::now();
+        let stat = format!("/proc/{}/stat", self.child.id());
+        loop {
+            let text = std::fs::read_to_string(&stat).unwrap_or_default();
+            // The state follows the name, which is in brackets and may hold anything.
+            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')) {
+                return;
+            }
+            let ended = self.has_ended();
+            assert!(ended.is_none() && begun.elapsed() < RUN_MAX, "not frozen: {ended:?}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> Ran {
         let begun = Instant::now();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, differences};
+use sqlx::Connection as _;
 
 async fn copied() -> Bed {
     let mut bed = Bed::new(2_500, 11).await;
@@ -15,6 +16,10 @@ async fn copied() -> Bed {
 async fn found_and_repaired(plant: &str, kind: &str, count: u64) {
     let bed = copied().await;
     bed.execute("shard-0.db", plant).await;
+    found_and_repaired_in(&bed, plant, kind, count).await;
+}
+
+async fn found_and_repaired_in(bed: &Bed, plant: &str, kind: &str, count: u64) {
     let ran = bed.run("verify", &["run", "--output", "json"]);
     assert_eq!(ran.code, Some(3), "{plant}: {ran:?}");
     let verdict: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -23,7 +28,7 @@ async fn found_and_repaired(plant: &str, kind: &str, count: u64) {
     let diff = bed.run("verify", &["diff"]).ok();
     assert_eq!(u64::try_from(diff.lines().count()).unwrap(), count);
     drop(bed.run("verify", &["repair", "--execute"]).ok());
-    assert_eq!(differences(&bed).await, [], "{plant}");
+    assert_eq!(differences(bed).await, [], "{plant}");
     drop(bed.run("verify", &["run"]).ok());
 }
 
@@ -80,4 +85,33 @@ async fn null_where_the_source_has_empty_text() {
     let plant = "UPDATE follows SET requirement = NULL WHERE rowid =
                  (SELECT min(rowid) FROM follows WHERE requirement = '')";
     found_and_repaired(plant, "different", 1).await;
+}
+
+#[tokio::test]
+async fn a_deleted_record_that_is_there_again() {
+    let mut bed = copied().await;
+    let keep = "CREATE TABLE kept AS SELECT * FROM follows LIMIT 1";
+    bed.execute("shard-0.db", keep).await;
+    let mut shard = bed.open("shard-0.db").await;
+    let (follower, followed): (String, String) =
+        sqlx::query_as("SELECT follower, followed FROM kept").fetch_one(&mut shard).await.unwrap();
+    shard.close().await.unwrap();
+    bed.delete_edge(&followed, &follower).await;
+    bed.finish();
+    assert_eq!(differences(&bed).await, [], "deleted everywhere");
+    let plant = "INSERT INTO follows SELECT * FROM kept; DROP TABLE kept";
+    bed.execute("shard-0.db", plant).await;
+    found_and_repaired_in(&bed, plant, "resurrected", 1).await;
+}
+
+#[tokio::test]
+async fn a_small_sample_without_a_difference_is_too_little_to_pass() {
+    let bed = copied().await;
+    let ran = bed.run("verify", &["run", "--sample", "500", "--output", "json"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    let verdict: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&verdict["outcome"], &verdict["kind"]), (&"inconclusive".into(), &"sample".into()));
+    assert_eq!(verdict["differing"], 0, "{verdict}");
+    assert!(verdict["advice"].as_str().unwrap().contains("2995731 at 95 %"), "{verdict}");
+    assert_eq!(bed.run("verify", &["gate"]).code, Some(4));
 }

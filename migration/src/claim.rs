@@ -11,7 +11,7 @@ mod survey;
 
 pub use partition::{PartitionClaim, claim_partition, partitions, restart_partition};
 pub use range::{RangeClaim, claim_range, is_done};
-pub use survey::{RangeView, survey_ranges};
+pub use survey::{RangeView, instance_ranges, survey_ranges};
 
 use crate::error::{Error, ErrorKind};
 use crate::protocol::Claim;

@@ -341,7 +341,8 @@ pub struct GatePlan {
     /// Most lag of the live path.
     #[serde(rename = "lag_max_ms", serialize_with = "milliseconds")]
     pub lag_max: Duration,
-    /// Oldest verdict that counts.
+    /// Oldest verdict that counts, by when its run began. A run that was interrupted longer ago begins
+    /// anew.
     #[serde(rename = "verdict_age_max_s", serialize_with = "seconds")]
     pub verdict_age_max: Duration,
     /// Fewest mirrored reads at a stage before the next.

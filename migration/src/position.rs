@@ -87,6 +87,31 @@ impl fmt::Debug for Position {
     }
 }
 
+impl serde::Serialize for Position {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let digits: String = self.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&digits)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Position {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let digit = |c: char| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits: Option<Vec<u8>> = text.chars().map(digit).collect();
+        digits
+            .filter(|digits| digits.len() % 2 == 0)
+            .map(|digits| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect::<Vec<u8>>())
+            .and_then(|bytes| Self::new(&bytes).ok())
+            .ok_or_else(|| serde::de::Error::custom("no position: not hexadecimal, or too long"))
+    }
+}
+
 /// Who wrote a fence: unique per process start, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(pub u128);
@@ -146,5 +171,22 @@ struct Hex<'a>(&'a [u8]);
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", KeyColumn::Bytes(self.0.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Position;
+
+    #[test]
+    fn a_position_comes_back_from_json_and_what_is_none_does_not() {
+        for bytes in [&b""[..], b"\x00\xff\x10", &[7; 32]] {
+            let position = Position::new(bytes).unwrap();
+            let text = serde_json::to_string(&position).unwrap();
+            assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position, "{text}");
+        }
+        for wrong in ["\"0\"", "\"0g\"", "7"] {
+            assert!(serde_json::from_str::<Position>(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -47,10 +47,25 @@ impl Running {
         planned: Rate,
         shutdown: &Shutdown,
     ) -> Result<Self> {
+        Self::start_as(Process::start(phase.name), phase, args, servers, planned, shutdown).await
+    }
+
+    /// As [`Self::start`], for a process that has named itself before: in a lease that it takes
+    /// before it shows itself.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_as(
+        process: Process,
+        phase: &'static Phase,
+        args: (&SharedArgs, &ListenArgs),
+        servers: &Servers,
+        planned: Rate,
+        shutdown: &Shutdown,
+    ) -> Result<Self> {
         let store = &servers.checkpoint;
         desired::check_not_aborted(&**store, phase.name).await?;
         let shutdown = shutdown.part();
-        let process = Process::start(phase.name);
         let throttle = Arc::new(Throttle::new(planned));
         let watch = DesiredWatch::start(Arc::clone(store), phase.name).await?;
         let following = throttle.follow(watch, planned, &shutdown);

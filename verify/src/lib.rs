@@ -1,12 +1,15 @@
 //! Phase 3: compares source and target under live writes and gives a verdict.
 
+mod again;
 mod args;
+mod basis;
 pub mod bound;
 mod command;
 mod cursor;
 pub mod difference;
 mod pass;
 pub mod record;
+mod resume;
 pub mod run;
 pub mod scope;
 mod settle;

@@ -3,12 +3,14 @@
 //! A run that is killed goes on from its record. A difference is kept under its own identity, so
 //! one that is found again after a restart is still one.
 
+use crate::basis::Basis;
 use crate::difference::Difference;
 use crate::pass::PassKind;
 use crate::scope::Scope;
 use crate::suspect::Reached;
 use crate::tally::Tally;
 use migration::checkpoint::document::{self, Document};
+use migration::checkpoint::verdict::Verdict;
 use migration::checkpoint::{CheckpointStore, Revision};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
@@ -19,8 +21,8 @@ use std::sync::Arc;
 /// Key of the run under way, or the last one.
 const CURRENT_KEY: &str = "verify/run";
 
-/// Differences kept by name in one run; the rest are counted. A run that finds this many needs a
-/// backfill, not a repair.
+/// Differences kept by name in one run; the rest are counted, and cannot be read again. A run that
+/// finds this many needs a backfill, not a repair.
 pub const DIFFERENCES_KEPT_MAX: u64 = 10_000;
 
 /// Entries per read of a list.
@@ -37,10 +39,24 @@ pub struct RunRecord {
     pub plan_digest: String,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended, if it has.
-    pub finished_at: Option<Timestamp>,
+    /// How often it was interrupted and gone on with.
+    #[serde(default)]
+    pub interruptions: u32,
+    /// When it was gone on with for the last time.
+    #[serde(default)]
+    pub resumed_at: Option<Timestamp>,
+    /// What came out, once everything was compared. It is here before it is in the log of verdicts,
+    /// so that a run that dies between the two loses nothing.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
     /// What it counted.
     pub tally: Tally,
+    /// Those of the tally that disagree and are not kept by name.
+    #[serde(default)]
+    pub(crate) not_kept: Tally,
+    /// Where the target was when this was saved; none as long as nothing was compared.
+    #[serde(default)]
+    pub(crate) basis: Option<Basis>,
     /// Where it goes on.
     pub(crate) place: Place,
 }
@@ -64,8 +80,12 @@ impl RunRecord {
             scope,
             plan_digest,
             started_at: now,
-            finished_at: None,
+            interruptions: 0,
+            resumed_at: None,
+            verdict: None,
             tally: Tally::default(),
+            not_kept: Tally::default(),
+            basis: None,
             place: Place::start(),
         }
     }
@@ -89,7 +109,12 @@ pub(crate) struct Place {
 impl Place {
     /// The beginning of everything.
     pub(crate) fn start() -> Self {
-        Self { table: 0, into: 0, pass: None, instance: 0, after: None }
+        Self::table(0)
+    }
+
+    /// The beginning of a table; the end of everything, if there is none of this number.
+    pub(crate) fn table(table: usize) -> Self {
+        Self { table, into: 0, pass: None, instance: 0, after: None }
     }
 
     /// This place, further along in a pass.
@@ -106,6 +131,15 @@ impl Place {
         let key = self.after.as_deref().map(Key::from_hex).transpose()?;
         Ok(Reached::After { instance: self.instance, key })
     }
+}
+
+/// A difference as it is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    key: String,
+    revision: Revision,
+    /// The difference.
+    pub(crate) difference: Difference,
 }
 
 /// The records of runs in the checkpoint store.
@@ -175,6 +209,11 @@ impl Records {
         run: &str,
         after: Option<&str>,
     ) -> Result<Vec<(String, Difference)>> {
+        let kept = self.page(run, after).await?;
+        Ok(kept.into_iter().map(|kept| (kept.key, kept.difference)).collect())
+    }
+
+    async fn page(&self, run: &str, after: Option<&str>) -> Result<Vec<Kept>> {
         let prefix = format!("verify/difference/{run}/");
         let entries = self.checkpoint.list(&prefix, after, PAGE).await?;
         entries
@@ -182,9 +221,37 @@ impl Records {
             .map(|(key, entry)| {
                 let difference =
                     document::decode(&entry.value).map_err(|error| error.with("key", &key))?;
-                Ok((key, difference))
+                Ok(Kept { key, revision: entry.revision, difference })
             })
             .collect()
+    }
+
+    /// Everything that is kept of a run: about [`DIFFERENCES_KEPT_MAX`] at most.
+    pub(crate) async fn all_kept(&self, run: &str) -> Result<Vec<Kept>> {
+        let mut all: Vec<Kept> = Vec::new();
+        loop {
+            let page = self.page(run, all.last().map(|kept| kept.key.as_str())).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Keeps what a difference has become; nothing, if it is none any more.
+    pub(crate) async fn replace(&self, kept: &Kept, now: Option<&Difference>) -> Result<()> {
+        // A lost race, here and below, is against `abort`, which removes everything.
+        match now {
+            Some(now) if *now == kept.difference => {}
+            Some(now) => {
+                let expected = Some(kept.revision);
+                document::put(&*self.checkpoint, &kept.key, now, expected).await?;
+            }
+            None => {
+                self.checkpoint.remove(&kept.key, kept.revision).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what older runs found: only the last run's differences mean anything.

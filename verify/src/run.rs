@@ -1,12 +1,16 @@
 //! One comparison from beginning to end, resumable at every save.
 
+use crate::again::read_again;
+use crate::basis::{self, Basis};
+use crate::bound::upper_bound;
 use crate::pass::{self, Pair, Pass, PassKind};
 use crate::record::{DIFFERENCES_KEPT_MAX, Place, Records, RunRecord};
+use crate::scope::Scope;
 use crate::settle::{Patience, settle};
 use crate::suspect::{Reached, Suspect};
-use crate::tally::judge;
+use crate::tally::{exact_rate, judge};
 use migration::checkpoint::Revision;
-use migration::checkpoint::verdict::Outcome;
+use migration::checkpoint::verdict::{Dimension, Verdict};
 use migration::clock::Timestamp;
 use migration::error::Result;
 use migration::fault;
@@ -22,10 +26,14 @@ use tokio::time::Instant;
 
 /// Suspects that are put off before they are settled together. Each round waits for the live path
 /// once, however many there are; their keys are what a run keeps in memory.
-const SUSPECTS_MAX: usize = 2_000;
+pub(crate) const SUSPECTS_MAX: usize = 2_000;
 
 /// Longest work between two saves: what a killed run does again.
 const SAVE_EVERY: Duration = Duration::from_millis(300);
+
+/// Longest work between two looks at the target's fences: what was lost and made up for within it
+/// goes unseen.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Most encoded bytes in one read.
 const READ_BYTES_MAX: usize = 1 << 20;
@@ -45,6 +53,27 @@ pub struct Parts {
     pub settings: VerifyPlan,
     /// How fast to read: the live service comes first.
     pub throttle: Arc<Throttle>,
+    /// The plan's epoch of the source.
+    pub source_epoch: u32,
+}
+
+impl Parts {
+    /// One source table, one target table.
+    pub(crate) fn pair(&self, layout: usize, into: usize, scope: Scope) -> Pair {
+        let layout = Arc::clone(&self.layouts[layout]);
+        Pair {
+            source: Arc::clone(&self.source),
+            targets: self.targets.clone(),
+            target: Arc::clone(&layout.targets()[into]),
+            layout,
+            scope,
+            limit: ReadLimit { rows_max: self.settings.batch_rows_max, bytes_max: READ_BYTES_MAX },
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        Patience { rounds_max: self.settings.recheck_max, wait: self.settings.settle }
+    }
 }
 
 /// Sees a run go on: for progress bars and metrics.
@@ -56,8 +85,8 @@ pub trait Observer: Send {
 /// How a run ended.
 #[derive(Debug, Clone)]
 pub enum Ended {
-    /// Everything was compared.
-    Judged(Box<RunRecord>, Outcome),
+    /// Everything was compared. The record has the verdict; the log has yet to get it.
+    Judged(Box<RunRecord>, Verdict),
     /// It was asked to stop; it goes on from its record.
     Stopped,
 }
@@ -70,6 +99,7 @@ pub struct Run<'a> {
     revision: Revision,
     observer: &'a mut dyn Observer,
     saved_at: Instant,
+    looked_at: Instant,
 }
 
 impl<'a> Run<'a> {
@@ -81,54 +111,48 @@ impl<'a> Run<'a> {
         revision: Revision,
         observer: &'a mut dyn Observer,
     ) -> Self {
-        Self { parts, records, record, revision, observer, saved_at: Instant::now() }
+        let now = Instant::now();
+        Self { parts, records, record, revision, observer, saved_at: now, looked_at: now }
     }
 
     /// Compares what is left, and judges.
     ///
     /// # Errors
     /// Those of the stores, the queue and the checkpoint store; the record then stands where the
-    /// run was last saved, and the run may be begun again from there.
+    /// run was last saved, and the run may be begun again from there. `Refused` if the target lost
+    /// something meanwhile: then it may not.
     pub async fn go(mut self, stop: &Shutdown) -> Result<Ended> {
-        for table in self.record.place.table..self.parts.layouts.len() {
-            let layout = Arc::clone(&self.parts.layouts[table]);
+        self.look().await?;
+        let tables = self.parts.layouts.len();
+        for table in self.record.place.table..tables {
+            let targets = self.parts.layouts[table].targets().len();
             let first = if table == self.record.place.table { self.record.place.into } else { 0 };
-            for into in first..layout.targets().len() {
+            for into in first..targets {
                 if self.record.place.table != table || self.record.place.into != into {
-                    self.record.place = Place { table, into, ..Place::start() };
+                    self.record.place = Place { into, ..Place::table(table) };
                 }
-                if !self.compare_target(&layout, into, stop).await? {
+                if !self.compare_target(table, into, stop).await? {
                     return Ok(Ended::Stopped);
                 }
             }
         }
-        self.record.finished_at = Some(Timestamp::now());
+        self.record.place = Place::table(tables);
         self.save().await?;
-        let kind = self.record.scope.kind();
-        let outcome = judge(&self.record.tally, kind, self.parts.settings.mismatch_rate_max);
-        Ok(Ended::Judged(Box::new(self.record), outcome))
+        let Some(still) = read_again(self.parts, self.records, &self.record, stop).await? else {
+            return Ok(Ended::Stopped);
+        };
+        self.look().await?;
+        self.record.tally = self.record.tally.recounted(&still, &self.record.not_kept);
+        let verdict = verdict(&self.record, self.parts.settings.mismatch_rate_max);
+        self.record.verdict = Some(verdict.clone());
+        self.save().await?;
+        Ok(Ended::Judged(Box::new(self.record), verdict))
     }
 
     /// Runs the passes over one target table that are left. `false` if it was asked to stop.
-    async fn compare_target(
-        &mut self,
-        layout: &Arc<Layout>,
-        into: usize,
-        stop: &Shutdown,
-    ) -> Result<bool> {
-        let target = &layout.targets()[into];
-        let pair = Pair {
-            source: Arc::clone(&self.parts.source),
-            targets: self.parts.targets.clone(),
-            layout: Arc::clone(layout),
-            target: Arc::clone(target),
-            scope: self.record.scope,
-            limit: ReadLimit {
-                rows_max: self.parts.settings.batch_rows_max,
-                bytes_max: READ_BYTES_MAX,
-            },
-        };
-        let kinds = pass::kinds(target);
+    async fn compare_target(&mut self, table: usize, into: usize, stop: &Shutdown) -> Result<bool> {
+        let pair = self.parts.pair(table, into, self.record.scope);
+        let kinds = pass::kinds(&pair.target);
         let begun = self.record.place.pass.and_then(|pass| kinds.iter().position(|k| *k == pass));
         for (index, kind) in kinds.iter().enumerate().skip(begun.unwrap_or(0)) {
             let reached =
@@ -180,27 +204,67 @@ impl<'a> Run<'a> {
     }
 
     async fn settle(&mut self, pair: &Pair, suspects: &mut Vec<Suspect>) -> Result<()> {
-        let patience = Patience {
-            rounds_max: self.parts.settings.recheck_max,
-            wait: self.parts.settings.settle,
-        };
-        let settled = settle(pair, &self.parts.queue, suspects, patience).await?;
+        let settled = settle(pair, &self.parts.queue, suspects, self.parts.patience()).await?;
         suspects.clear();
-        let tally = &mut self.record.tally;
-        let room = DIFFERENCES_KEPT_MAX.saturating_sub(tally.differing());
+        let record = &mut self.record;
+        let kept = record.tally.disagreeing() - record.not_kept.disagreeing();
+        let room = DIFFERENCES_KEPT_MAX.saturating_sub(kept);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(settled.differences.len());
-        tally.converged += settled.converged;
-        tally.unsettled += settled.unsettled;
+        let (named, rest) = settled.differences.split_at(room);
+        record.tally.converged += settled.converged;
         for difference in &settled.differences {
-            tally.add(difference.kind);
+            record.tally.add(difference.kind);
         }
-        self.records.keep(&self.record.id, &settled.differences[..room]).await
+        for difference in rest {
+            record.not_kept.add(difference.kind);
+        }
+        self.records.keep(&record.id, named).await
+    }
+
+    /// Looks whether the target still has what it had, and notes where it is now.
+    async fn look(&mut self) -> Result<()> {
+        let now = Basis::read(self.parts).await?;
+        if let Some(what) = self.record.basis.as_ref().and_then(|was| was.lost_until(&now)) {
+            return Err(basis::lost(&what));
+        }
+        self.record.basis = Some(now);
+        self.looked_at = Instant::now();
+        Ok(())
     }
 
     async fn save(&mut self) -> Result<()> {
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.look().await?;
+        }
         fault::point("verify.save");
         self.revision = self.records.save(&self.record, Some(self.revision)).await?;
         self.saved_at = Instant::now();
         Ok(())
+    }
+}
+
+/// What a run whose records have all been compared says.
+fn verdict(record: &RunRecord, rate_max: f64) -> Verdict {
+    let tally = &record.tally;
+    let (differing, kind) = (tally.differing(), record.scope.kind());
+    Verdict {
+        run: record.id.clone(),
+        scope: record.scope.words().to_owned(),
+        whole: record.scope.is_everything(),
+        dimension: Dimension::Storage,
+        kind,
+        compared: tally.compared,
+        differing,
+        unsettled: tally.unsettled,
+        rate: exact_rate(differing, tally.compared),
+        bound95: upper_bound(differing, tally.compared, 0.95),
+        bound99: upper_bound(differing, tally.compared, 0.99),
+        rate_max,
+        outcome: judge(tally, kind, rate_max),
+        started: record.started_at,
+        interruptions: record.interruptions,
+        resumed: record.resumed_at,
+        finished: Timestamp::now(),
+        plan: record.plan_digest.clone(),
     }
 }

@@ -36,9 +36,8 @@ pub(crate) struct Patience {
 pub(crate) struct Settled {
     /// Equal after all.
     pub(crate) converged: u64,
-    /// Still changing, or the live path did not catch up, when patience ended.
-    pub(crate) unsettled: u64,
-    /// Different, and standing still.
+    /// Different and standing still, or unsettled: still changing, or the live path did not catch
+    /// up, when patience ended.
     pub(crate) differences: Vec<Difference>,
 }
 
@@ -112,7 +111,9 @@ async fn settle_instance(
             break;
         }
     }
-    settled.unsettled += u64::try_from(keys.len()).unwrap_or(u64::MAX);
+    let unsettled =
+        keys.iter().map(|key| difference(pair, instance, key, DifferenceKind::Unsettled));
+    settled.differences.extend(unsettled);
     Ok(())
 }
 
@@ -212,13 +213,17 @@ fn describe(
             _ => (DifferenceKind::OnlyOnTarget, Vec::new()),
         },
     };
+    Difference { columns, ..difference(pair, instance, key, kind) }
+}
+
+fn difference(pair: &Pair, instance: usize, key: &Key, kind: DifferenceKind) -> Difference {
     Difference {
         source_table: pair.layout.source().table.clone(),
-        target_table: schema.table.clone(),
+        target_table: pair.target.schema().table.clone(),
         instance: pair.targets[instance].name().to_owned(),
         kind,
         key: key.to_string(),
         range_key: key.to_hex(),
-        columns,
+        columns: Vec::new(),
     }
 }

@@ -22,16 +22,20 @@ pub struct Tally {
     pub resurrected: u64,
     /// Still moving when patience ended: neither equal nor different.
     pub unsettled: u64,
+    /// Did not agree when it was compared, and agreed when it was read again at the end of the run.
+    #[serde(default)]
+    pub mended: u64,
 }
 
 impl Tally {
-    /// Counts one difference.
+    /// Counts one record that does not agree.
     pub fn add(&mut self, kind: DifferenceKind) {
         match kind {
             DifferenceKind::Missing => self.missing += 1,
             DifferenceKind::Different => self.different += 1,
             DifferenceKind::OnlyOnTarget => self.only_on_target += 1,
             DifferenceKind::Resurrected => self.resurrected += 1,
+            DifferenceKind::Unsettled => self.unsettled += 1,
         }
     }
 
@@ -39,6 +43,29 @@ impl Tally {
     #[must_use]
     pub fn differing(&self) -> u64 {
         self.missing + self.different + self.only_on_target + self.resurrected
+    }
+
+    /// All records that do not agree.
+    #[must_use]
+    pub fn disagreeing(&self) -> u64 {
+        self.differing() + self.unsettled
+    }
+
+    /// This tally with the records that do not agree counted anew: those that were read again, and
+    /// those that could not be. What is left out of both has been mended.
+    #[must_use]
+    pub fn recounted(&self, read_again: &Self, not_read_again: &Self) -> Self {
+        let both = |of: fn(&Self) -> u64| of(read_again) + of(not_read_again);
+        let recounted = Self {
+            missing: both(|tally| tally.missing),
+            different: both(|tally| tally.different),
+            only_on_target: both(|tally| tally.only_on_target),
+            resurrected: both(|tally| tally.resurrected),
+            unsettled: both(|tally| tally.unsettled),
+            ..*self
+        };
+        let mended = self.disagreeing().saturating_sub(recounted.disagreeing());
+        Self { mended, ..recounted }
     }
 }
 
@@ -53,7 +80,7 @@ pub fn judge(tally: &Tally, kind: Kind, rate_max: f64) -> Outcome {
         Kind::Census => exact_rate(differing, tally.compared),
         Kind::Sample => upper_bound(differing, tally.compared, 0.95),
     };
-    if rate(tally.differing() + tally.unsettled) <= rate_max {
+    if rate(tally.disagreeing()) <= rate_max {
         Outcome::Pass
     } else if exact_rate(tally.differing(), tally.compared) > rate_max {
         Outcome::Fail

@@ -8,6 +8,7 @@ mod memory_bed;
 use memory_bed::Bed;
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::verdict::Outcome;
+use migration::error::ErrorKind;
 use migration::sample::Sample;
 use migration::throttle::PAUSED;
 use std::num::NonZeroU32;
@@ -131,6 +132,52 @@ async fn a_run_that_is_stopped_at_every_save_counts_each_record_once() {
     assert!(runs > 10, "it was stopped {runs} times");
     assert_eq!((record.tally.compared, record.tally.missing), (2_000, 2));
     assert_eq!(bed.differences(&record).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_mended_before_the_end_of_a_run_is_not_in_its_verdict() {
+    let bed = Bed::new(ROWS).await;
+    for item in 0..60 {
+        bed.remove_from_target("by_owner", item).await;
+    }
+    bed.compare_a_part(Scope::Full, 3).await;
+    // All but one, which is by now different instead of missing.
+    for item in 0..60 {
+        let label = if item == 7 { "stale".to_owned() } else { format!("value-{item:04}") };
+        bed.put_into_target("by_owner", item / 7, item, &label).await;
+    }
+    let (record, outcome) = bed.compare_the_rest().await.unwrap();
+    let tally = record.tally;
+    assert_eq!((tally.missing, tally.different, tally.mended), (0, 1, 59));
+    assert_eq!(outcome, Outcome::Fail, "one of 2,000");
+    let found = bed.differences(&record).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].kind, found[0].key.as_str()), (DifferenceKind::Different, "1/7"));
+}
+
+#[tokio::test]
+async fn a_record_that_was_unsettled_is_judged_by_what_it_is_at_the_end() {
+    let bed = Bed::new(ROWS).await;
+    bed.change_source_without_applying(5).await;
+    bed.compare_a_part(Scope::Full, 2).await;
+    bed.apply_the_change(5).await;
+    let (record, outcome) = bed.compare_the_rest().await.unwrap();
+    assert_eq!((record.tally.unsettled, record.tally.differing()), (0, 0), "{:?}", record.tally);
+    assert_eq!((record.tally.mended, outcome), (1, Outcome::Pass));
+}
+
+#[tokio::test]
+async fn a_run_does_not_go_on_over_a_target_that_was_restored_from_a_backup() {
+    for instance in [0, 1] {
+        let bed = Bed::new(ROWS).await;
+        let backup = bed.snapshot(instance).await;
+        bed.delete_live(500).await;
+        bed.compare_a_part(Scope::Full, 4).await;
+        bed.restore(instance, backup).await;
+        let error = bed.compare_the_rest().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("live changes"), "{error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,8 @@ fn passes(whole: bool) -> Verdict {
         rate_max: 1e-6,
         outcome: verdict::Outcome::Pass,
         started: ago(90),
+        interruptions: 0,
+        resumed: None,
         finished: ago(60),
         plan: "p".to_owned(),
     }
@@ -100,17 +102,28 @@ fn a_verdict_that_is_missing_old_or_about_something_else_is_unknown() {
         after("verdict", |e| e.verdicts = Ok(VerdictsSeen::default())).outcome,
         Outcome::Unknown
     );
-    assert_eq!(whole(|v| v.finished = ago(3_601)), Outcome::Unknown);
-    assert_eq!(whole(|v| v.finished = ago(3_600)), Outcome::Met);
+    assert_eq!(whole(|v| v.started = ago(3_601)), Outcome::Unknown);
+    assert_eq!(whole(|v| v.started = ago(3_600)), Outcome::Met);
     assert_eq!(whole(|v| v.plan = "another".to_owned()), Outcome::Unknown);
     assert_eq!(whole(|v| v.outcome = verdict::Outcome::Inconclusive), Outcome::Unknown);
+}
+
+#[test]
+fn a_run_that_ended_just_now_is_as_old_as_its_first_comparison() {
+    let mut verdict = passes(true);
+    (verdict.started, verdict.finished) = (ago(4_000), ago(0));
+    let seen = VerdictsSeen { latest: vec![verdict.clone()], whole: Some(verdict) };
+    let finding = after("verdict", |evidence| evidence.verdicts = Ok(seen));
+    assert_eq!(finding.outcome, Outcome::Unknown);
+    // Comparing again would end no better: the reason names the setting.
+    assert!(finding.reason.contains("verdict_age_max_s"), "{}", finding.reason);
 }
 
 #[test]
 fn a_verdict_that_fails_is_evidence_against_however_old() {
     let failed = |v: &mut Verdict| {
         v.outcome = verdict::Outcome::Fail;
-        v.finished = ago(1_000_000);
+        v.started = ago(1_000_000);
     };
     assert_eq!(whole(failed), Outcome::NotMet);
 }

@@ -1,5 +1,8 @@
 //! The last verdict about every record passes, is recent, and is about this plan; and none after it
 //! fails.
+//!
+//! A verdict is as old as its first comparison: what was compared when it began may have changed
+//! since, however late it ended.
 
 use super::{Evidence, Finding, met, not_met, said, unknown, unreadable};
 use migration::checkpoint::verdict::{Outcome, Verdict};
@@ -28,12 +31,18 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
     if verdict.outcome == Outcome::Inconclusive {
         return unknown(NAME, format!("inconclusive: {}; run `verify run`", figures(verdict)));
     }
-    let age = evidence.now.since(verdict.finished);
+    let age = evidence.now.since(verdict.started);
     let (age_said, most) = (said(age), said(gate.verdict_age_max));
     if age > gate.verdict_age_max {
-        return unknown(NAME, format!("{age_said} old, at most {most} counts; run `verify run`"));
+        let took = verdict.finished.since(verdict.started);
+        let next = if took > gate.verdict_age_max {
+            format!("it took {}: raise cutover.gate.verdict_age_max_s above that", said(took))
+        } else {
+            "run `verify run`".to_owned()
+        };
+        return unknown(NAME, format!("begun {age_said} ago, at most {most} counts; {next}"));
     }
-    met(NAME, format!("passes, {age_said} old: {}", figures(verdict)))
+    met(NAME, format!("passes, begun {age_said} ago: {}", figures(verdict)))
 }
 
 fn figures(verdict: &Verdict) -> String {

@@ -75,6 +75,8 @@ impl Fixture {
             rate_max: 1e-6,
             outcome: if differing == 0 { Outcome::Pass } else { Outcome::Fail },
             started: now,
+            interruptions: 0,
+            resumed: None,
             finished: now,
             plan: self.plan.digest.clone(),
         };

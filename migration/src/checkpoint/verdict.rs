@@ -86,9 +86,16 @@ pub struct Verdict {
     pub rate_max: f64,
     /// What the run says.
     pub outcome: Outcome,
-    /// When it began.
+    /// When it began: the age of the verdict counts from here, since that is how long ago its first
+    /// records were compared.
     pub started: Timestamp,
-    /// When it ended: the age of the verdict counts from here.
+    /// How often it was interrupted and gone on with.
+    #[serde(default)]
+    pub interruptions: u32,
+    /// When it was gone on with for the last time.
+    #[serde(default)]
+    pub resumed: Option<Timestamp>,
+    /// When it ended.
     pub finished: Timestamp,
     /// Digest of the plan.
     pub plan: String,
@@ -99,8 +106,8 @@ impl Document for Verdict {
     const FORMAT: u32 = 1;
 }
 
-/// Appends a verdict. Returns its number, from 1. A run that was killed before it knew that its
-/// verdict was kept may append it again: the same run says the same.
+/// Appends a verdict. Returns its number, from 1. If the outcome of an earlier attempt is not known,
+/// ask with [`last`] whether the run's verdict is there.
 ///
 /// # Errors
 /// Those of the store.
@@ -178,6 +185,8 @@ mod tests {
             rate_max: 1e-6,
             outcome: Outcome::Pass,
             started: Timestamp(1),
+            interruptions: 0,
+            resumed: None,
             finished: Timestamp(2),
             plan: "digest".to_owned(),
         }

@@ -32,7 +32,8 @@ pub struct RangeView {
 /// # Errors
 /// `Refused` if an instance is not set up; those of the target.
 pub async fn survey_ranges(targets: &[Arc<dyn Target>], table: &str) -> Result<Vec<RangeView>> {
-    let instances = try_join_all(targets.iter().map(|target| all_ranges(target, table))).await?;
+    let instances =
+        try_join_all(targets.iter().map(|target| instance_ranges(target, table))).await?;
     let mut bounds: Vec<&Key> =
         instances.iter().flatten().filter_map(|range| range.until.as_ref()).collect();
     bounds.sort_unstable();
@@ -42,7 +43,11 @@ pub async fn survey_ranges(targets: &[Arc<dyn Target>], table: &str) -> Result<V
     Ok(lower.zip(upper).map(|(after, until)| view(&instances, after, until)).collect())
 }
 
-async fn all_ranges(target: &Arc<dyn Target>, table: &str) -> Result<Vec<Range>> {
+/// The ranges of a source table on one instance, in order.
+///
+/// # Errors
+/// `Refused` if the instance is not set up; those of the target.
+pub async fn instance_ranges(target: &Arc<dyn Target>, table: &str) -> Result<Vec<Range>> {
     let mut ranges: Vec<Range> = Vec::new();
     loop {
         let last = ranges.last().and_then(|range| range.after.clone());

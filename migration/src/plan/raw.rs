@@ -283,7 +283,8 @@ pub(super) struct RawCutover {
 pub(super) struct RawGate {
     /// Most lag of the live path, in milliseconds.
     pub(super) lag_max_ms: u64,
-    /// Oldest verdict that counts, in seconds.
+    /// Oldest verdict that counts, in seconds since its run began. More than a run takes; a run that
+    /// was interrupted longer ago begins anew.
     pub(super) verdict_age_max_s: u64,
     /// Fewest mirrored reads at a stage.
     pub(super) mirrored_min: u64,

@@ -1,11 +1,10 @@
 //! `repair`: copies what the last run found different again, under the protocol's lease.
 
 use crate::args::RepairArgs;
-use crate::difference::Difference;
+use crate::difference::{Difference, DifferenceKind};
 use crate::record::Records;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
-use migration::key::Key;
 use migration::repair::{RepairItem, Repaired, Repairer};
 use migration::servers::Servers;
 use serde::Serialize;
@@ -58,11 +57,13 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
     let mut done = Done { executed: how.execute, ..Done::default() };
     let mut after: Option<String> = None;
     loop {
-        let page = records.differences(&record.id, after.as_deref()).await?;
+        let mut page = records.differences(&record.id, after.as_deref()).await?;
         let Some((last, _)) = page.last() else {
             break;
         };
         after = Some(last.clone());
+        // What only moves is the live path's to bring.
+        page.retain(|(_, difference)| difference.kind != DifferenceKind::Unsettled);
         done.records += u64::try_from(page.len()).unwrap_or(u64::MAX);
         if how.execute {
             let repaired = repair_page(&servers, &repairer, &page).await?;
@@ -80,44 +81,18 @@ async fn repair_page(
     repairer: &Repairer,
     page: &[(String, Difference)],
 ) -> Result<Repaired> {
+    let mut items: Vec<Vec<RepairItem>> = servers.layouts.iter().map(|_| Vec::new()).collect();
+    for (_, difference) in page {
+        let at = difference.locate(&servers.layouts, &servers.targets)?;
+        let (target, instance) = (at.into, at.instance);
+        items[at.layout].push(RepairItem { target, instance, key: at.key, replayed: None });
+    }
     let mut sum = Repaired::default();
-    for layout in &servers.layouts {
-        let mut items = Vec::new();
-        for (_, difference) in page {
-            if difference.source_table != layout.source().table {
-                continue;
-            }
-            items.push(item(servers, layout.targets(), difference)?);
-        }
+    for (layout, items) in servers.layouts.iter().zip(items) {
         let repaired = repairer.repair(layout, &items).await?;
         sum.written += repaired.written;
         sum.removed += repaired.removed;
         sum.redone += repaired.redone;
     }
     Ok(sum)
-}
-
-fn item(
-    servers: &Servers,
-    targets: &[std::sync::Arc<migration::layout::TargetLayout>],
-    difference: &Difference,
-) -> Result<RepairItem> {
-    let gone = |what| {
-        Error::new(ErrorKind::Refused, "repair: the plan no longer has what differs")
-            .with("missing", what)
-            .with("target table", &difference.target_table)
-            .with("instance", &difference.instance)
-            .hint("compare again: verify run --restart")
-    };
-    let target = targets
-        .iter()
-        .position(|target| target.schema().table == difference.target_table)
-        .ok_or_else(|| gone("target table"))?;
-    let instance = servers
-        .targets
-        .iter()
-        .position(|target| target.name() == difference.instance)
-        .ok_or_else(|| gone("instance"))?;
-    let key = Key::from_hex(&difference.range_key)?;
-    Ok(RepairItem { target, instance, key, replayed: None })
 }

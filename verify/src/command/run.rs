@@ -2,38 +2,100 @@
 
 use super::verdicts::Shown;
 use crate::args::RunArgs;
-use crate::bound::upper_bound;
+use crate::basis::Basis;
 use crate::record::{Records, RunRecord};
+use crate::resume::{Wanted, obstacle};
 use crate::run::{Ended, Observer, Parts, Run};
 use crate::scope::Scope;
-use crate::tally::exact_rate;
-use migration::checkpoint::Revision;
+use crate::tally::{Tally, exact_rate};
 use migration::checkpoint::desired::Rate;
+use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
-use migration::checkpoint::verdict::{self, Dimension, Outcome, Verdict};
+use migration::checkpoint::verdict::{self, Verdict};
+use migration::checkpoint::{CheckpointStore, Revision};
 use migration::cli::{Exit, SharedArgs, print};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
+use migration::fault;
 use migration::phase::VERIFY;
 use migration::plan::Plan;
 use migration::position::Owner;
+use migration::process::Process;
 use migration::progress::Progress;
 use migration::running::Running;
 use migration::sample::Sample;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
+use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// The lease of the one comparison at a time: there is one record of a run, and two that compare
+/// would load the stores twice to say the same.
+pub(super) const LEASE: &str = "verify/run";
+
+/// How long the lease outlives a process that nobody can see has died.
+const LEASE_FOR: Duration = Duration::from_secs(10);
+
+/// What a command has come to.
+enum Compared {
+    Judged(Box<Verdict>, Tally),
+    Stopped,
+}
 
 /// Compares, or goes on with a run that was interrupted, and gives the verdict.
 pub(super) async fn run(shared: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = shared.load_plan()?;
     let servers = Servers::open(&plan).await?;
-    let records = Records::new(servers.checkpoint.clone());
-    let scope = scope(how, &servers).await?;
-    let (record, revision) = begin(&records, scope, &plan, how.restart).await?;
-    records.forget_others(&record.id).await?;
-    let with = (shared, &how.listen);
-    let running = Running::start(&VERIFY, with, &servers, Rate::Unlimited, shutdown).await?;
+    let process = Process::start(VERIFY.name);
+    let lease = lease::acquire(&servers.checkpoint, LEASE, &process, LEASE_FOR).await?;
+    let lease = lease.keep(shutdown);
+    let compared = alone(shared, how, &plan, &servers, (process, &lease)).await;
+    if let Err(error) = lease.release().await {
+        tracing::warn!(error = %error, "lease not given back; it runs out");
+    }
+    match compared? {
+        Compared::Stopped => {
+            tracing::info!("stopped; `verify run` goes on from here");
+            Ok(Exit::Done)
+        }
+        Compared::Judged(verdict, tally) => {
+            let outcome = verdict.outcome;
+            print(shared, &Shown::new(*verdict, Some(tally)))?;
+            Ok(super::exit(outcome))
+        }
+    }
+}
+
+/// Compares under the lease, and with everything around it that shows a phase.
+async fn alone(
+    shared: &SharedArgs,
+    how: &RunArgs,
+    plan: &Plan,
+    servers: &Servers,
+    (process, lease): (Process, &KeptLease),
+) -> Result<Compared> {
+    let (with, rate) = ((shared, &how.listen), Rate::Unlimited);
+    let running = Running::start_as(process, &VERIFY, with, servers, rate, lease.lost()).await?;
+    let compared = Box::pin(compare(how, plan, servers, &running)).await;
+    let activity = match &compared {
+        Ok(Compared::Judged(..)) => Activity::Done,
+        Ok(Compared::Stopped) => Activity::Standby,
+        Err(_) => Activity::Failed,
+    };
+    running.finish(activity).await?;
+    if matches!(compared, Ok(Compared::Stopped)) {
+        // It may have been stopped because the lease is gone, which is not the operator's wish.
+        lease.check()?;
+    }
+    compared
+}
+
+async fn compare(
+    how: &RunArgs,
+    plan: &Plan,
+    servers: &Servers,
+    running: &Running,
+) -> Result<Compared> {
     let parts = Parts {
         source: servers.source.clone(),
         targets: servers.targets.clone(),
@@ -41,26 +103,23 @@ pub(super) async fn run(shared: &SharedArgs, how: &RunArgs, shutdown: &Shutdown)
         layouts: servers.layouts.clone(),
         settings: plan.verify.clone(),
         throttle: running.throttle.clone(),
+        source_epoch: plan.source.epoch,
     };
-    let mut watch = Watch::new(&running.progress, &record, total(&servers).await?);
-    let run = Run::new(&parts, &records, record, revision, &mut watch);
-    let ended = Box::pin(run.go(&running.shutdown)).await;
-    let activity = match &ended {
-        Ok(Ended::Judged(..)) => Activity::Done,
-        Ok(Ended::Stopped) => Activity::Standby,
-        Err(_) => Activity::Failed,
+    let records = Records::new(servers.checkpoint.clone());
+    let scope = scope(how, servers).await?;
+    let (record, revision) = match begin(&records, servers, &parts, (scope, plan, how)).await? {
+        Begun::Judged(verdict, tally) => return Ok(Compared::Judged(verdict, tally)),
+        Begun::Open(record, revision) => (record, revision),
     };
-    running.finish(activity).await?;
-    match ended? {
-        Ended::Stopped => {
-            tracing::info!("stopped; `verify run` goes on from here");
-            Ok(Exit::Done)
-        }
-        Ended::Judged(record, outcome) => {
-            let verdict = verdict_of(&record, outcome, &plan);
+    records.forget_others(&record.id).await?;
+    let mut watch = Watch::new(&running.progress, &record, total(servers).await?);
+    let run = Run::new(&parts, &records, *record, revision, &mut watch);
+    match run.go(&running.shutdown).await? {
+        Ended::Stopped => Ok(Compared::Stopped),
+        Ended::Judged(record, verdict) => {
+            fault::point("verify.judged");
             verdict::append(&*servers.checkpoint, &verdict).await?;
-            print(shared, &Shown::new(verdict, Some(record.tally)))?;
-            Ok(super::exit(outcome))
+            Ok(Compared::Judged(Box::new(verdict), record.tally))
         }
     }
 }
@@ -126,44 +185,64 @@ async fn scope(how: &RunArgs, servers: &Servers) -> Result<Scope> {
     Sample::new(seed, share).map(|sample| Scope::Sampled { sample })
 }
 
+/// Where a command begins.
+enum Begun {
+    /// With a run that is not judged.
+    Open(Box<RunRecord>, Revision),
+    /// At the end: the verdict of the run that was interrupted had only to be recorded.
+    Judged(Box<Verdict>, Tally),
+}
+
 /// The run to go on with, or a new one.
 async fn begin(
     records: &Records,
-    scope: Scope,
-    plan: &Plan,
-    restart: bool,
-) -> Result<(RunRecord, Revision)> {
-    if !restart && let Some((record, revision)) = records.current().await? {
-        let unfinished = record.finished_at.is_none() && record.plan_digest == plan.digest;
-        if unfinished && record.scope.is_like(&scope) {
-            tracing::info!(run = %record.id, compared = record.tally.compared, "going on with a run");
-            return Ok((record, revision));
+    servers: &Servers,
+    parts: &Parts,
+    (scope, plan, how): (Scope, &Plan, &RunArgs),
+) -> Result<Begun> {
+    let found = match records.current().await {
+        // What cannot be read can be replaced, if that is asked for.
+        Err(error) if how.restart && error.kind() == ErrorKind::Unreadable => None,
+        found => found?,
+    };
+    let now = Timestamp::now();
+    if let Some((mut record, revision)) = found {
+        let recorded = record_verdict(&*servers.checkpoint, &record).await?;
+        let is_interrupted = record.verdict.is_none() || recorded;
+        if is_interrupted && !how.restart {
+            let basis = Basis::read(parts).await?;
+            let wanted = Wanted { scope: &scope, plan, basis: &basis, now };
+            match (obstacle(&record, &wanted), record.verdict.take()) {
+                (None, Some(verdict)) => return Ok(Begun::Judged(Box::new(verdict), record.tally)),
+                (None, None) => {
+                    let compared = record.tally.compared;
+                    tracing::info!(run = %record.id, compared, "going on with a run");
+                    record.interruptions += 1;
+                    record.resumed_at = Some(now);
+                    let revision = records.save(&record, Some(revision)).await?;
+                    return Ok(Begun::Open(Box::new(record), revision));
+                }
+                (Some(why), _) => {
+                    tracing::info!(run = %record.id, because = %why, "not going on with a run");
+                }
+            }
         }
     }
-    let record = RunRecord::new(scope, plan.digest.clone(), Timestamp::now());
+    let record = RunRecord::new(scope, plan.digest.clone(), now);
     let revision = records.save(&record, records.revision().await?).await?;
-    Ok((record, revision))
+    Ok(Begun::Open(Box::new(record), revision))
 }
 
-fn verdict_of(record: &RunRecord, outcome: Outcome, plan: &Plan) -> Verdict {
-    let tally = &record.tally;
-    let differing = tally.differing();
-    Verdict {
-        run: record.id.clone(),
-        scope: record.scope.words().to_owned(),
-        whole: record.scope.is_everything(),
-        dimension: Dimension::Storage,
-        kind: record.scope.kind(),
-        compared: tally.compared,
-        differing,
-        unsettled: tally.unsettled,
-        rate: exact_rate(differing, tally.compared),
-        bound95: upper_bound(differing, tally.compared, 0.95),
-        bound99: upper_bound(differing, tally.compared, 0.99),
-        rate_max: plan.verify.mismatch_rate_max,
-        outcome,
-        started: record.started_at,
-        finished: record.finished_at.unwrap_or_else(Timestamp::now),
-        plan: record.plan_digest.clone(),
+/// Appends a run's verdict to the log, if it has one and the log has not: the run died in between.
+/// Whether it did.
+async fn record_verdict(checkpoint: &dyn CheckpointStore, record: &RunRecord) -> Result<bool> {
+    let Some(verdict) = &record.verdict else {
+        return Ok(false);
+    };
+    if verdict::last(checkpoint, |seen| seen.run == verdict.run).await?.is_some() {
+        return Ok(false);
     }
+    verdict::append(checkpoint, verdict).await?;
+    tracing::info!(run = %verdict.run, "recorded the verdict of a run that was interrupted");
+    Ok(true)
 }

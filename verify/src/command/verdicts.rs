@@ -33,6 +33,9 @@ pub(super) struct Shown {
     outcome: Outcome,
     #[serde(serialize_with = "json::time")]
     started: Timestamp,
+    interruptions: u32,
+    #[serde(serialize_with = "json::maybe_time", skip_serializing_if = "Option::is_none")]
+    resumed: Option<Timestamp>,
     #[serde(serialize_with = "json::time")]
     finished: Timestamp,
     advice: String,
@@ -55,6 +58,8 @@ impl Shown {
             rate_max: verdict.rate_max,
             outcome: verdict.outcome,
             started: verdict.started,
+            interruptions: verdict.interruptions,
+            resumed: verdict.resumed,
             finished: verdict.finished,
             advice,
         }
@@ -102,12 +107,26 @@ impl Report for Shown {
         );
         if let Some(tally) = self.tally {
             text += &format!(
-                "\nmissing {}, different {}, only on target {}, resurrected {}; {} were only moving",
+                "\nmissing {}, different {}, only on target {}, resurrected {}; {} were only moving, \
+                 {} mended meanwhile",
                 tally.missing,
                 tally.different,
                 tally.only_on_target,
                 tally.resurrected,
                 tally.converged,
+                tally.mended,
+            );
+        }
+        text += &format!(
+            "\ncompared from {} to {}",
+            self.started.to_rfc3339(),
+            self.finished.to_rfc3339()
+        );
+        if let Some(resumed) = self.resumed {
+            text += &format!(
+                ", interrupted {} times and gone on with since {}",
+                self.interruptions,
+                resumed.to_rfc3339()
             );
         }
         text + "\n" + &self.advice
@@ -120,11 +139,12 @@ struct List(Vec<Shown>);
 
 impl Report for List {
     fn text(&self) -> String {
-        let rows: Vec<[String; 6]> = self
+        let rows: Vec<[String; 7]> = self
             .0
             .iter()
             .map(|shown| {
                 [
+                    shown.started.to_rfc3339(),
                     shown.finished.to_rfc3339(),
                     shown.outcome.word().to_owned(),
                     shown.scope.clone(),
@@ -134,7 +154,9 @@ impl Report for List {
                 ]
             })
             .collect();
-        table(["finished", "verdict", "scope", "compared", "differing", "bound 95 %"], &rows)
+        let heads =
+            ["begun", "finished", "verdict", "scope", "compared", "differing", "bound 95 %"];
+        table(heads, &rows)
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {

@@ -5,6 +5,7 @@ use migration::checkpoint::MemoryCheckpoint;
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::verdict::Outcome;
 use migration::clock::Timestamp;
+use migration::error::Result;
 use migration::key::Key;
 use migration::layout::Layout;
 use migration::plan::Plan;
@@ -14,8 +15,8 @@ use migration::queue::{MemoryQueue, Queue};
 use migration::sample::Sample;
 use migration::shutdown::Shutdown;
 use migration::store::{
-    LiveEntry, LiveStep, LiveWrites, MemoryDatabase, MemoryStore, StartPosition, Store,
-    TableDescription, Target,
+    LiveEntry, LiveStep, LiveWrites, MemoryDatabase, MemorySnapshot, MemoryStore, StartPosition,
+    Store, TableDescription, Target,
 };
 use migration::throttle::Throttle;
 use migration::value::{ColumnType, Value};
@@ -159,6 +160,7 @@ impl Bed {
             layouts: vec![layout.clone()],
             settings,
             throttle: Arc::new(Throttle::new(Rate::Unlimited)),
+            source_epoch: 0,
         };
         let records = Records::new(Arc::new(MemoryCheckpoint::new("bed")));
         let bed = Self { source, instances, targets, queue, layout, parts, records };
@@ -187,6 +189,21 @@ impl Bed {
     pub(crate) async fn change_source_without_applying(&self, item: i128) {
         self.put_into_source(item, Some("changed")).await;
         self.queue.append(PARTITION, "things", "upsert", Some(b"{}")).unwrap();
+    }
+
+    /// Applies that change as the live path does.
+    pub(crate) async fn apply_the_change(&self, item: i128) {
+        for table in ["by_owner", "by_item"] {
+            self.put_into_target(table, owner_of(item), item, "changed").await;
+        }
+        let generation = Generation { number: 2, owner: Owner::new() };
+        let next = self.queue.end(PARTITION).await.unwrap();
+        for instance in &self.targets {
+            instance.claim_partition(PARTITION, &generation).await.unwrap();
+            let from = instance.partition(PARTITION).await.unwrap().unwrap().next;
+            let step = LiveStep { partition: PARTITION, generation, from, next, writes: &[] };
+            instance.apply_live(&step).await.unwrap();
+        }
     }
 
     fn target_record(&self, table: &str, owner: i128, item: i128, label: &str) -> (usize, Batch) {
@@ -282,9 +299,42 @@ impl Bed {
         let mut unwatched = Unwatched;
         let run = Run::new(&self.parts, &self.records, record, revision, &mut unwatched);
         match run.go(&Shutdown::new()).await.unwrap() {
-            Ended::Judged(record, outcome) => (*record, outcome),
+            Ended::Judged(record, verdict) => (*record, verdict.outcome),
             Ended::Stopped => unreachable!("nobody asked it to stop"),
         }
+    }
+
+    /// A run that is stopped after each of its first `sessions` batches, and left there.
+    pub(crate) async fn compare_a_part(&self, scope: Scope, sessions: usize) {
+        self.records.save(&Self::record(scope), None).await.unwrap();
+        for _ in 0..sessions {
+            let stop = Shutdown::new();
+            let ended = self.go_on(&mut Impatient(stop.clone()), &stop).await;
+            assert!(matches!(ended, Ok(Ended::Stopped)), "{ended:?}");
+        }
+    }
+
+    /// The rest of a run that was left.
+    pub(crate) async fn compare_the_rest(&self) -> Result<(RunRecord, Outcome)> {
+        match self.go_on(&mut Unwatched, &Shutdown::new()).await? {
+            Ended::Judged(record, verdict) => Ok((*record, verdict.outcome)),
+            Ended::Stopped => unreachable!("nobody asked it to stop"),
+        }
+    }
+
+    async fn go_on(&self, observer: &mut dyn Observer, stop: &Shutdown) -> Result<Ended> {
+        let (record, revision) = self.records.current().await.unwrap().unwrap();
+        Run::new(&self.parts, &self.records, record, revision, observer).go(stop).await
+    }
+
+    /// One instance as it is now.
+    pub(crate) async fn snapshot(&self, instance: usize) -> MemorySnapshot {
+        self.instances[instance].snapshot().await
+    }
+
+    /// Makes one instance what it was: a restored backup.
+    pub(crate) async fn restore(&self, instance: usize, snapshot: MemorySnapshot) {
+        self.instances[instance].restore(snapshot).await;
     }
 
     /// A run that is stopped after every batch and begun again from its record. Also returns how
@@ -292,11 +342,9 @@ impl Bed {
     pub(crate) async fn compare_with_stops(&self, scope: Scope) -> (RunRecord, usize) {
         self.records.save(&Self::record(scope), None).await.unwrap();
         for runs in 1.. {
-            let (record, revision) = self.records.current().await.unwrap().unwrap();
             let stop = Shutdown::new();
-            let mut impatient = Impatient(stop.clone());
-            let run = Run::new(&self.parts, &self.records, record, revision, &mut impatient);
-            if let Ended::Judged(record, _) = run.go(&stop).await.unwrap() {
+            let ended = self.go_on(&mut Impatient(stop.clone()), &stop).await.unwrap();
+            if let Ended::Judged(record, _) = ended {
                 return (*record, runs);
             }
         }

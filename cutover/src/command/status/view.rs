@@ -72,6 +72,8 @@ struct VerdictView {
     rate: f64,
     bound95: f64,
     #[serde(serialize_with = "json::time")]
+    started: Timestamp,
+    #[serde(serialize_with = "json::time")]
     finished: Timestamp,
 }
 
@@ -171,6 +173,7 @@ impl From<Verdict> for VerdictView {
             differing: verdict.differing,
             rate: verdict.rate,
             bound95: verdict.bound95,
+            started: verdict.started,
             finished: verdict.finished,
         }
     }
