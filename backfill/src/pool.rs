@@ -15,6 +15,7 @@ use migration::fault;
 use migration::key::{Key, KeyColumn};
 use migration::process::Process;
 use migration::shutdown::Shutdown;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -24,12 +25,6 @@ const LEASE: Duration = Duration::from_secs(15);
 
 /// Between two looks at ranges that others hold.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// How often a range may fail for a reason that may pass, before the run ends.
-const FAILURES_MAX: u32 = 8;
-
-/// First pause after such a failure; it doubles.
-const FAILURE_PAUSE: Duration = Duration::from_millis(250);
 
 /// How a run of workers ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +140,7 @@ impl Worker {
                 Next::Done => return Ok(()),
             };
             let ended = self.work(&self.jobs[index]).await;
-            let failures = match ended {
+            let pause = match ended {
                 Ok(Turn::Done) => {
                     lock(&self.board).done(index);
                     continue;
@@ -159,16 +154,16 @@ impl Worker {
                     continue;
                 }
                 Err(error) if error.kind().is_retryable() => {
-                    let failures = lock(&self.board).failed(index);
-                    if failures > FAILURES_MAX {
+                    let copied = self.jobs[index].copier.counters.passed.load(Ordering::Relaxed);
+                    let Some(pause) = lock(&self.board).failed(index, copied) else {
                         return Err(error);
-                    }
-                    tracing::warn!(error = %error, failures, "range failed; it is tried again");
-                    failures
+                    };
+                    tracing::warn!(error = %error, "range failed; it is tried again");
+                    pause
                 }
                 Err(error) => return Err(error),
             };
-            self.stop.sleep(FAILURE_PAUSE * 2_u32.saturating_pow(failures - 1)).await;
+            self.stop.sleep(pause).await;
         }
         Ok(())
     }

@@ -122,8 +122,8 @@ impl RangeRun<'_> {
                 (None, _) => None,
             };
             let written = match writing {
-                Some(writing) => self.end(writing).await?,
-                None => Written::Committed,
+                Some(writing) => self.end(writing).await,
+                None => Ok(Written::Committed),
             };
             match read.transpose()? {
                 Some(Read::Ready(batch)) => ready = Some(batch),
@@ -132,9 +132,9 @@ impl RangeRun<'_> {
                 Some(Read::Deferred) if !wrote => sleep(LOCK_PAUSE).await,
                 Some(Read::Deferred | Read::Nothing | Read::End) | None => {}
             }
-            if matches!(written, Written::Fenced | Written::LostTail) {
+            if !matches!(written, Ok(Written::Committed | Written::Again)) {
                 self.give_back(ready).await;
-                return Ok(written);
+                return written;
             }
         }
     }

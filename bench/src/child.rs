@@ -1,6 +1,6 @@
 //! Runs a process to its end and watches its memory.
 
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,12 +26,14 @@ pub(crate) struct Cost {
 
 /// Runs `program` to its end.
 pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
+    // Files and not pipes: a pipe that nobody reads would stop it.
+    let mut said = (tempfile::tempfile()?, tempfile::tempfile()?);
     let begun = Instant::now();
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(said.0.try_clone()?)
+        .stderr(said.1.try_clone()?)
         .spawn()
         .map_err(|error| format!("start {}: {error}", program.display()))?;
     let status_file = format!("/proc/{}/status", child.id());
@@ -50,11 +52,9 @@ pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
     };
     let whole = begun.elapsed().as_secs_f64();
     let (mut out, mut err) = (String::new(), String::new());
-    if let Some(mut pipe) = child.stdout.take() {
-        pipe.read_to_string(&mut out)?;
-    }
-    if let Some(mut pipe) = child.stderr.take() {
-        pipe.read_to_string(&mut err)?;
+    for (file, text) in [(&mut said.0, &mut out), (&mut said.1, &mut err)] {
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_string(text)?;
     }
     if !status.success() {
         return Err(format!("{} {args:?} ended with {status}: {err}", program.display()).into());

@@ -21,8 +21,8 @@ pub const KEYS: &str = "dead-letter/";
 /// Attempts to keep a letter against others who decide on it at the same moment.
 const ATTEMPTS_MAX: usize = 16;
 
-/// Letters listed in one call.
-const PAGE: usize = 200;
+/// Letters listed in one call: few, because each may hold a message of megabytes.
+const PAGE: usize = 20;
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,7 +218,8 @@ async fn keep_one(store: &dyn CheckpointStore, letter: &DeadLetter) -> Result<()
     Err(Error::new(ErrorKind::Busy, "keep dead letter").with("id", letter.id()))
 }
 
-/// Up to `limit` letters after the key `after`, in queue order, with what continues the list.
+/// The next few letters after the key `after`, in queue order, each with the key that continues the
+/// list. None: that was all.
 ///
 /// # Errors
 /// Those of the store, and `Unreadable`.
@@ -249,13 +250,50 @@ pub async fn of_fate(store: &dyn CheckpointStore, fate: Fate) -> Result<Vec<Dead
     }
 }
 
+/// What is looked at to count letters: their payloads may be large, and nobody asked for them.
+#[derive(Serialize, Deserialize)]
+struct FateOnly {
+    fate: Fate,
+}
+
+impl Document for FateOnly {
+    const NAME: &'static str = DeadLetter::NAME;
+    const FORMAT: u32 = DeadLetter::FORMAT;
+}
+
 /// Number of open letters: `cutover` refuses while there is one.
 ///
 /// # Errors
 /// Those of the store, and `Unreadable`.
 pub async fn count_open(store: &dyn CheckpointStore) -> Result<u64> {
-    let open = of_fate(store, Fate::Open).await?;
-    Ok(u64::try_from(open.len()).unwrap_or(u64::MAX))
+    count_open_to(store, u64::MAX).await
+}
+
+/// Whether a letter is open.
+///
+/// # Errors
+/// Those of the store, and `Unreadable`.
+pub async fn is_any_open(store: &dyn CheckpointStore) -> Result<bool> {
+    Ok(count_open_to(store, 1).await? > 0)
+}
+
+/// Number of open letters, counted no further than to `most`.
+async fn count_open_to(store: &dyn CheckpointStore, most: u64) -> Result<u64> {
+    let mut open = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let entries = store.list(KEYS, after.as_deref(), PAGE).await?;
+        let Some((last, _)) = entries.last() else { return Ok(open) };
+        after = Some(last.clone());
+        for (key, entry) in &entries {
+            let letter: FateOnly =
+                document::decode(&entry.value).map_err(|error| error.with("key", key))?;
+            open += u64::from(letter.fate == Fate::Open);
+            if open >= most {
+                return Ok(open);
+            }
+        }
+    }
 }
 
 /// The letter with this name, and its revision.

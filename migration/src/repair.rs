@@ -147,6 +147,7 @@ impl Repairer {
         crate::fault::point("repair.leased");
         source_barrier(self.queue.as_ref(), &self.targets, letter, self.barrier).await?;
         let mut keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
+        keys.sort_unstable();
         keys.dedup();
         let rows = self.source.read(layout.source(), &keys).await?;
         crate::fault::point("repair.read");

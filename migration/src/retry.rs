@@ -72,6 +72,32 @@ impl Retry {
     }
 }
 
+/// Failures in a row of something that goes on from where it was: it may go on for weeks, so only
+/// those without progress in between are counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Streak {
+    failures: u32,
+    progress: u64,
+}
+
+impl Streak {
+    /// Most failures in a row: about half a minute, the time that a failover takes.
+    const FAILURES_MAX: u32 = 10;
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+    const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+    /// How long to pause after one more failure; `None` if there were too many in a row. `progress`
+    /// is any figure that rises with the work done.
+    pub fn failed(&mut self, progress: u64) -> Option<Duration> {
+        if std::mem::replace(&mut self.progress, progress) != progress {
+            self.failures = 0;
+        }
+        self.failures += 1;
+        let pause = Self::FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
+        (self.failures <= Self::FAILURES_MAX).then_some(pause.min(Self::LONGEST_PAUSE))
+    }
+}
+
 /// From half the pause to the whole, so that those who failed together do not return together.
 fn jittered(pause: Duration) -> Duration {
     let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
@@ -117,10 +143,21 @@ async fn bounded<T>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Retry, within, within_write};
+    use super::{Retry, Streak, within, within_write};
     use crate::error::{Error, ErrorKind, Result};
     use crate::shutdown::Shutdown;
     use std::time::Duration;
+
+    #[test]
+    fn failures_count_in_a_row_and_progress_ends_the_row() {
+        let mut streak = Streak::default();
+        for progress in 0..100 {
+            assert!(streak.failed(progress).is_some(), "each after some progress");
+        }
+        let pauses: Vec<_> = std::iter::from_fn(|| streak.failed(99)).collect();
+        assert_eq!(pauses.len(), 9);
+        assert!(pauses.is_sorted() && pauses[8] == Duration::from_secs(5), "{pauses:?}");
+    }
 
     async fn attempts(kind: ErrorKind, succeeds_at: u32) -> (Result<u32>, u32, u64) {
         let retry = Retry::new(5, Duration::from_millis(50), Duration::from_secs(1));

@@ -1,6 +1,8 @@
 //! Which ranges are whose, as one process sees it.
 
 use migration::error::Error;
+use migration::retry::Streak;
+use std::time::Duration;
 
 /// What a worker does next.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Board {
     places: Vec<Place>,
-    failures: Vec<u32>,
+    streaks: Vec<Streak>,
     /// Whether a range was ever got.
     took_part: bool,
 }
@@ -37,7 +39,7 @@ impl Board {
     pub(super) fn new(count: usize) -> Self {
         Self {
             places: (0..count).map(|_| Place::Open).collect(),
-            failures: vec![0; count],
+            streaks: vec![Streak::default(); count],
             took_part: false,
         }
     }
@@ -79,11 +81,11 @@ impl Board {
         self.places[index] = Place::Held(Some(error));
     }
 
-    /// Returns how often the range has failed.
-    pub(super) fn failed(&mut self, index: usize) -> u32 {
+    /// How long to pause before the range is tried again; `None` if it failed too often in a row.
+    /// `copied` rises with what this process copies of its table.
+    pub(super) fn failed(&mut self, index: usize, copied: u64) -> Option<Duration> {
         self.places[index] = Place::Open;
-        self.failures[index] += 1;
-        self.failures[index]
+        self.streaks[index].failed(copied)
     }
 
     /// What others held is open for another try.

@@ -148,5 +148,5 @@ impl Bound {
 }
 
 async fn has_open_letters(servers: &Servers) -> Result<bool> {
-    Ok(dead_letter::count_open(&*servers.checkpoint).await? > 0)
+    dead_letter::is_any_open(&*servers.checkpoint).await
 }

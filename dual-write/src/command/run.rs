@@ -16,6 +16,7 @@ use migration::phase;
 use migration::plan::Plan;
 use migration::progress::Progress;
 use migration::queue::Assignment;
+use migration::retry::Streak;
 use migration::running::Running;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
@@ -35,15 +36,6 @@ const STANDBY: Duration = Duration::from_millis(500);
 
 /// Between two looks at whether everything is applied: short beside what starting took.
 const DRAINED_EVERY: Duration = Duration::from_millis(50);
-
-/// How often in a row the live path may fail for a reason that may pass, before the run ends.
-const FAILURES_MAX: u32 = 10;
-
-/// First pause after such a failure; it doubles up to [`FAILURE_PAUSE_MAX`].
-const FAILURE_PAUSE: Duration = Duration::from_millis(100);
-
-/// Longest pause after such a failure.
-const FAILURE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
@@ -87,8 +79,7 @@ fn parts(plan: &Plan, servers: &Servers, running: &Running) -> LiveParts {
 
 /// Stands by, applies, and stands by again when another consumer has taken over.
 async fn live(servers: &Servers, running: &Running, parts: &LiveParts) -> Result<()> {
-    let mut failures = 0;
-    let mut batches = 0;
+    let mut streak = Streak::default();
     while !running.shutdown.has_begun() {
         let Some(lease) = stand_by(servers, running).await? else {
             return Ok(());
@@ -100,21 +91,17 @@ async fn live(servers: &Servers, running: &Running, parts: &LiveParts) -> Result
         {
             tracing::warn!(error = %error, "lease not given back; it runs out");
         }
-        let now = parts.counters.batches.load(Ordering::Relaxed);
-        if std::mem::replace(&mut batches, now) < now {
-            failures = 0;
-        }
         match ended {
             Ok(Ended::Stopped) => return Ok(()),
             Ok(Ended::Fenced) => {
                 tracing::warn!("another consumer has taken over; standing by");
                 running.shutdown.sleep(STANDBY).await;
             }
-            Err(error) if error.kind().is_retryable() && failures < FAILURES_MAX => {
-                failures += 1;
-                tracing::warn!(error = %error, failures, "live path interrupted; it goes on");
-                let pause = FAILURE_PAUSE * 2_u32.saturating_pow(failures - 1);
-                running.shutdown.sleep(pause.min(FAILURE_PAUSE_MAX)).await;
+            Err(error) if error.kind().is_retryable() => {
+                let applied = parts.counters.batches.load(Ordering::Relaxed);
+                let Some(pause) = streak.failed(applied) else { return Err(error) };
+                tracing::warn!(error = %error, "live path interrupted; it goes on");
+                running.shutdown.sleep(pause).await;
             }
             Err(error) => return Err(error),
         }

@@ -307,7 +307,7 @@ impl<E: Transactional> Target for E {
     }
 
     async fn make_durable(&self) -> Result<()> {
-        self.flush().await
+        self.flush().await.map_err(|error| at(self, error))
     }
 
     async fn is_empty(&self, target: &TargetLayout) -> Result<bool> {
