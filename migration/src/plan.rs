@@ -8,9 +8,11 @@ mod raw;
 mod read;
 mod resolve;
 mod rules;
+mod server_url;
 
 pub use fixed::Change;
 pub(crate) use read::nearest;
+pub use server_url::ServerUrl;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::ShardFunction;

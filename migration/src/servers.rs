@@ -76,11 +76,34 @@ impl Servers {
             let target = reached::open_target(plan, instance, reached::Access::Write).await?;
             targets.push(supervision.target(&format!("target/{}", instance.name), target));
         }
+        refuse_twins(&targets)?;
         let queue = reached::open_queue(plan).await?;
         let lock = reached::open_lock(plan).await?;
         let layouts = layouts(plan, &*source, &targets).await?;
         Ok(Self { source, targets, queue, lock, checkpoint, layouts, supervision })
     }
+}
+
+/// Two instances in one database would hold each other's records and fences. A plan cannot tell:
+/// many names may lead to one database.
+pub(crate) fn refuse_twins<'a>(
+    targets: impl IntoIterator<Item = &'a Arc<dyn Target>>,
+) -> Result<()> {
+    let mut known: Vec<(String, &Arc<dyn Target>)> = Vec::new();
+    for target in targets {
+        let identity = target.identity();
+        if let Some((_, twin)) = known.iter().find(|(known, _)| *known == identity) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "open target: two instances are one database",
+            )
+            .with("instance", target.name())
+            .with("is", twin.name())
+            .hint("give each [[target]] a database of its own"));
+        }
+        known.push((identity, target));
+    }
+    Ok(())
 }
 
 /// Refuses a plan that is not the recorded one.

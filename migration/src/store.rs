@@ -6,13 +6,15 @@
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
 mod memory;
+mod postgres;
 mod sqlite;
 mod step;
 mod supervised;
 mod transactional;
 
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
-pub use sqlite::{OpenMode, SqliteStore};
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
     PurgeStep, RepairEntry, RepairStep, SideTable, StartPosition, Tally,
@@ -31,6 +33,15 @@ use crate::protocol::{Claim, Finish, Guard, Partition, Range, Repair};
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::Arc;
+
+/// What a store may do with its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Read. The database is opened so that nothing can change it.
+    ReadOnly,
+    /// Read and write.
+    ReadWrite,
+}
 
 /// How much one read may return: it ends at whichever bound is reached first, but returns at least
 /// one record where there is one.
@@ -71,6 +82,10 @@ pub trait Store: Send + Sync + Debug {
     /// The name of this instance, for people: the plan's name for it, never an address with a
     /// secret.
     fn name(&self) -> &str;
+
+    /// What tells this database from every other, whatever names lead to it: two stores that give
+    /// the same are one.
+    fn identity(&self) -> String;
 
     /// Describes a table.
     ///

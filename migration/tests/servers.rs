@@ -237,6 +237,18 @@ async fn instances_that_differ_are_refused() {
 }
 
 #[tokio::test]
+async fn two_instances_that_are_one_file_under_two_names_are_refused() {
+    let world = World::new().await;
+    std::fs::remove_file(world.dir.path().join("shard-1.db")).unwrap();
+    std::os::unix::fs::symlink("shard-0.db", world.dir.path().join("shard-1.db")).unwrap();
+    assert_eq!(
+        world.failures(&world.plan()).await,
+        ["target-alike: open target: two instances are one database: instance shard-1, \
+          is shard-0 | give each [[target]] a database of its own"]
+    );
+}
+
+#[tokio::test]
 async fn a_checkpoint_file_that_is_something_else_is_refused_and_left_alone() {
     let world = World::new().await;
     let garbage = "this is a diary, not a database. ".repeat(40);

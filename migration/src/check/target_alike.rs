@@ -1,7 +1,7 @@
 //! Every instance of the target has the same tables.
 
 use super::{Finding, Subject};
-use crate::servers::difference;
+use crate::servers::{difference, refuse_twins};
 
 const NAME: &str = "target-alike";
 
@@ -10,6 +10,8 @@ pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let Some(first) = targets.next() else { return Vec::new() };
     let mut findings = Vec::new();
     let mut compared = 0_usize;
+    findings
+        .extend(refuse_twins(subject.targets()).err().map(|error| Finding::error(NAME, &error)));
     for other in targets {
         compared += 1;
         for into in subject.plan.tables.iter().flat_map(|table| &table.into) {

@@ -98,6 +98,10 @@ impl Store for MemoryStore {
         &self.name
     }
 
+    fn identity(&self) -> String {
+        format!("memory {:p}", Arc::as_ptr(&self.database.0))
+    }
+
     async fn describe(&self, table: &str) -> Result<TableDescription> {
         Ok(self.database.0.read().await.table(table)?.description().clone())
     }

@@ -15,9 +15,9 @@ mod statement;
 mod transaction;
 mod value;
 
-pub use config::OpenMode;
-
-use super::{Access, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional};
+use super::{
+    Access, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional,
+};
 use crate::batch::{Batch, Schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -27,6 +27,7 @@ use error::{failed, is_busy};
 use shape::Shape;
 use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,6 +138,14 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn identity(&self) -> String {
+        // Two paths may lead to one file.
+        match std::fs::metadata(&self.path) {
+            Ok(file) => format!("file {}:{}", file.dev(), file.ino()),
+            Err(_) => format!("file {}", self.path.display()),
+        }
     }
 
     async fn describe(&self, table: &str) -> Result<TableDescription> {
@@ -286,7 +295,8 @@ impl Transactional for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use super::{OpenMode, SqliteStore};
+    use super::SqliteStore;
+    use crate::store::OpenMode;
     use sqlx::Executor as _;
 
     async fn bare(store: &SqliteStore, statement: &'static str) -> sqlx::Result<()> {

@@ -92,6 +92,10 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
         self.inner.name()
     }
 
+    fn identity(&self) -> String {
+        self.inner.identity()
+    }
+
     async fn describe(&self, table: &str) -> Result<TableDescription> {
         self.call("describe", || self.inner.describe(table)).await
     }
@@ -267,6 +271,10 @@ mod tests {
     impl Store for Flaky {
         fn name(&self) -> &'static str {
             "flaky"
+        }
+
+        fn identity(&self) -> String {
+            String::new()
         }
 
         async fn describe(&self, _table: &str) -> Result<TableDescription> {

@@ -1,6 +1,7 @@
 //! Two tables that hold the same edges, a migration over them, and hands on what lies beneath.
 
 pub(crate) mod memory;
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use async_trait::async_trait;

@@ -4,6 +4,8 @@
 mod bed;
 mod copy;
 mod live;
+#[path = "../databases/postgres.rs"]
+mod postgres_database;
 mod purge;
 mod ranges;
 mod reads;
@@ -14,6 +16,7 @@ mod setup;
 macro_rules! on_every_engine {
     ($($group:ident: $($test:ident)*;)*) => {
         on_engine!(memory $($group $($test)*;)*);
+        on_engine!(postgres $($group $($test)*;)*);
         on_engine!(sqlite $($group $($test)*;)*);
     };
 }
@@ -49,6 +52,7 @@ on_every_engine! {
         a_later_set_up_adds_what_lacks
         two_migrations_do_not_see_each_other
         side_tables_are_listed_and_removed
+        two_stores_know_that_they_are_one_database
         a_target_with_records_is_not_empty;
     live:
         a_batch_is_applied_and_moves_the_position

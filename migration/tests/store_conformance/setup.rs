@@ -84,6 +84,12 @@ pub(crate) async fn side_tables_are_listed_and_removed(bed: Bed) {
     assert!(bed.target.is_set_up().await.unwrap());
 }
 
+pub(crate) async fn two_stores_know_that_they_are_one_database(bed: Bed) {
+    assert_eq!(bed.target.identity(), bed.other.identity());
+    let elsewhere = Bed::over(crate::bed::memory::database().await).await;
+    assert_ne!(bed.target.identity(), elsewhere.target.identity());
+}
+
 pub(crate) async fn a_target_with_records_is_not_empty(bed: Bed) {
     put_edges(&bed, &[(("a", "x"), None)]).await;
     assert!(bed.target.is_empty(bed.followers()).await.unwrap());

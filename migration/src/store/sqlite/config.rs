@@ -11,21 +11,13 @@
 
 use super::error::failed;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::OpenMode;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// What a store may do with its database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenMode {
-    /// Read. The file is opened so that nothing can change it.
-    ReadOnly,
-    /// Read and write.
-    ReadWrite,
-}
 
 /// Longest wait for a lock or for a free connection.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);

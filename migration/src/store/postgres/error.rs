@@ -1,0 +1,18 @@
+//! What PostgreSQL's failures mean to a store.
+
+use crate::error::{Error, ErrorKind};
+
+pub(super) use crate::driver::postgres::commit_failed;
+
+/// A table or column that cannot be used as the plan would.
+pub(super) fn refused(problem: &str, table: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("use table: {problem}")).with("table", table)
+}
+
+/// A side table that nobody of us wrote so.
+pub(super) fn damaged(problem: &'static str) -> Error {
+    Error::new(ErrorKind::Unreadable, format!("read side table: {problem}")).hint(
+        "the fences of this instance cannot be trusted: restore it, or remove the side tables and \
+         migrate again",
+    )
+}
