@@ -66,6 +66,26 @@ impl Pace for StopAfter {
     }
 }
 
+/// Notes how many bytes had been read when each batch began.
+#[derive(Debug)]
+struct Weigh {
+    counters: Arc<Counters>,
+    bytes_max: usize,
+    began: Mutex<Vec<u64>>,
+}
+
+#[async_trait]
+impl Pace for Weigh {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        self.began.lock().await.push(self.counters.bytes.load(Ordering::SeqCst));
+        true
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        ReadLimit { rows_max: 1_000, bytes_max: self.bytes_max }
+    }
+}
+
 /// Takes an instance back to how it was two batches ago, once, after so many batches.
 #[derive(Debug)]
 struct LoseTail {
@@ -136,6 +156,37 @@ async fn a_stopped_copy_goes_on_where_it_was() {
     assert_eq!(copy_range(&second, None, &Shutdown::new()).await.unwrap(), Copied::Done);
     assert_eq!(second.counters.read.load(Ordering::SeqCst), 78 - seen, "nothing is read twice");
     assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_batch_of_wide_records_ends_at_its_bytes_long_before_its_rows() {
+    const BYTES_MAX: usize = 8_192;
+    let world = World::new(2).await.unwrap();
+    // Narrow ones first: what a record weighed so far says nothing of those to come.
+    let mut widest = 0;
+    for (list, width) in [("a", 4), ("b", 900), ("c", 40), ("d", 2_500)] {
+        for follower in 0..60 {
+            world.put_quietly(list, &format!("{follower:0width$}"), 1).await.unwrap();
+        }
+        widest = widest.max(width + 64);
+    }
+    world.set_up().await.unwrap();
+    let counters = Arc::new(Counters::default());
+    let began = Mutex::default();
+    let weigh = Arc::new(Weigh { counters: Arc::clone(&counters), bytes_max: BYTES_MAX, began });
+    let mut copier = copier(&world, Whim::Sound, Arc::clone(&weigh) as Arc<dyn Pace>);
+    Arc::get_mut(&mut copier).unwrap().counters = Arc::clone(&counters);
+    assert_eq!(copy_range(&copier, None, &Shutdown::new()).await.unwrap(), Copied::Done);
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
+    let bytes = counters.bytes.load(Ordering::SeqCst);
+    let mut began = weigh.began.lock().await.clone();
+    began.push(bytes);
+    let batches: Vec<u64> = began.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The record that crosses the bound still belongs to the batch.
+    let most = u64::try_from(BYTES_MAX + widest).unwrap();
+    assert!(batches.iter().all(|&bytes| bytes <= most), "{batches:?}");
+    let full = batches.iter().filter(|&&bytes| bytes > 0).count();
+    assert!(full < 3 * usize::try_from(bytes).unwrap() / BYTES_MAX, "tiny batches: {batches:?}");
 }
 
 #[tokio::test]
