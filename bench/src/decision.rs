@@ -1,7 +1,7 @@
 //! The decision of one read, in process.
 
 use crate::child::Failure;
-use crate::data::PLAN;
+use crate::data::plan;
 use crate::report;
 use cutover::{Action, Reader, Record, STAGE_KEY, Signed, Stage};
 use migration::checkpoint::{CheckpointStore, MemoryCheckpoint, document};
@@ -25,7 +25,7 @@ const LOAD_MAX: Duration = Duration::from_secs(2);
 pub(crate) async fn measure(dir: &Path, runs: usize) -> Result<(), Failure> {
     report::begin("decision", runs);
     std::fs::create_dir_all(dir)?;
-    let plan = Plan::parse(PLAN, dir).map_err(|error| format!("{error:?}"))?;
+    let plan = Plan::parse(&plan(), dir).map_err(|error| format!("{error:?}"))?;
     let checkpoint = Arc::new(MemoryCheckpoint::new(&plan.id));
     let signed = Signed { who: "bench".into(), when: Timestamp::now(), why: "bench".into() };
     let record = Record::initial(&plan, Timestamp::now()).changed(

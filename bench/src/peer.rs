@@ -1,14 +1,10 @@
 //! The peers: the barest loops through the same driver, and what the engine can do by itself.
 
-use crate::data::{LiveChange, TARGET_TABLE, open};
+use crate::data::{APPLY_BATCH_ROWS, COPY_BATCH_ROWS, LiveChange, TARGET_TABLE, open};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::collections::HashMap;
 use std::path::Path;
-
-/// Records in one statement: within 1,000-4,000 the figure hardly moves, and six columns of this
-/// stay under the bind limit.
-const BATCH_ROWS: usize = 2_000;
 
 const COLUMNS: usize = 6;
 
@@ -44,9 +40,9 @@ pub(crate) async fn bare_copy(source: &Path, target: &Path) -> sqlx::Result<u64>
     target.execute(TARGET_TABLE).await?;
     let select = format!(
         "SELECT * FROM followers WHERE (package, dependent) > (?, ?)
-         ORDER BY package, dependent LIMIT {BATCH_ROWS}"
+         ORDER BY package, dependent LIMIT {COPY_BATCH_ROWS}"
     );
-    let insert = format!("INSERT INTO follower_of VALUES {}", placeholders(BATCH_ROWS));
+    let insert = format!("INSERT INTO follower_of VALUES {}", placeholders(COPY_BATCH_ROWS));
     let mut last = (String::new(), String::new());
     let mut copied = 0;
     loop {
@@ -60,7 +56,7 @@ pub(crate) async fn bare_copy(source: &Path, target: &Path) -> sqlx::Result<u64>
         };
         last = (row.try_get(0)?, row.try_get(1)?);
         target.execute("BEGIN IMMEDIATE").await?;
-        if rows.len() == BATCH_ROWS {
+        if rows.len() == COPY_BATCH_ROWS {
             write_batch(&mut target, &insert, &rows).await?;
         } else {
             let tail = format!("INSERT INTO follower_of VALUES {}", placeholders(rows.len()));
@@ -93,7 +89,7 @@ pub(crate) async fn attached_copy(source: &Path, target: &Path) -> sqlx::Result<
 pub(crate) async fn bare_apply(target: &Path, changes: &[LiveChange]) -> sqlx::Result<u64> {
     let mut target = open(target).await?;
     target.execute(TARGET_TABLE).await?;
-    for batch in changes.chunks(BATCH_ROWS) {
+    for batch in changes.chunks(APPLY_BATCH_ROWS) {
         let mut last: HashMap<(&str, &str), &LiveChange> = HashMap::with_capacity(batch.len());
         for change in batch {
             last.insert((&change.package, &change.dependent), change);
