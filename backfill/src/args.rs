@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use migration::checkpoint::desired::Change;
-use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change};
+use migration::cli::{
+    CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change,
+};
 use migration::status::StatusArgs;
 
 /// Phase 2: copies the history, guarded against live writes.
@@ -18,11 +20,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Proves the plan against the live servers. Touches nothing.
-    Check {
-        /// Prints the statements that would create what the migration keeps in the target.
-        #[arg(long)]
-        print_ddl: bool,
-    },
+    Check(CheckArgs),
     /// Shows what would be copied: ranges, records, time. Touches nothing.
     Plan,
     /// Copies until everything is copied. Goes on where it was; several may run at once.

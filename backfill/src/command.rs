@@ -19,7 +19,7 @@ const PHASE: &str = phase::BACKFILL.name;
 pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     let shared = &args.shared;
     match &args.command {
-        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::Check(how) => check(shared, *how).await,
         Command::Plan => plan::run(shared).await,
         Command::Run(what) => run::run(shared, what, &shutdown).await,
         Command::Status(watch) => status::run(shared, watch, &shutdown).await,

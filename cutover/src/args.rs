@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use migration::cli::{ListenArgs, Program, SharedArgs, SharedCommand};
+use migration::cli::{CheckArgs, ListenArgs, Program, SharedArgs, SharedCommand};
 use migration::status::StatusArgs;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ impl Program for Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Checks that the switch can work here. Exit 3: not ready.
-    Check,
+    Check(CheckArgs),
     /// Shows the stage ladder, the next gate, the last verdict, lag and mirrored reads. Exit 3: a
     /// rollback is latched.
     Status(StatusArgs),

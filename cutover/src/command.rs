@@ -30,7 +30,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     match command {
         // These two must work when next to nothing else does.
         Command::Rollback(args) => rollback::run(&shared, &args).await,
-        Command::Check => check::run(&shared).await,
+        Command::Check(how) => check::run(&shared, how).await,
         Command::Status(args) => status::run(&to_look().await?, &args).await,
         Command::Gate => gate::run(&to_look().await?).await,
         Command::Evaluate(args) => evaluate::run(&to_look().await?, &args).await,

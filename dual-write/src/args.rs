@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
-use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
+use migration::cli::{CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand};
 use migration::status::StatusArgs;
 use std::path::PathBuf;
 
@@ -18,11 +18,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Proves the plan against the live servers. Touches nothing.
-    Check {
-        /// Prints the statements that would create what the migration keeps in the target.
-        #[arg(long)]
-        print_ddl: bool,
-    },
+    Check(CheckArgs),
     /// Notes where the queue ends now and makes the target ready. Once, before anything is copied
     /// or applied; again is safe.
     SetUp,

@@ -22,7 +22,7 @@ const PHASE: &str = phase::DUAL_WRITE.name;
 pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     let shared = &args.shared;
     match &args.command {
-        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::Check(how) => check(shared, *how).await,
         Command::SetUp => set_up::run(shared, &shutdown).await,
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Status(watch) => status::run(shared, watch, &shutdown).await,

@@ -64,7 +64,7 @@ mod steer;
 pub use args::{
     ColorWhen, ListenArgs, LogFormat, Output, ProgressMode, SharedArgs, parse_duration,
 };
-pub use check::check;
+pub use check::{CheckArgs, check};
 pub use exit::Exit;
 pub use output::{Report, SCHEMA_VERSION, SharedOutput, clear_screen, print, table};
 pub use program::{Program, execute, main};

@@ -129,6 +129,10 @@ pub trait Queue: Send + Sync + Debug {
     /// this history.
     async fn trim(&self, partition: &str, below: &Position) -> Result<u64>;
 
+    /// The statements by which `register` makes what [`Self::side_tables`] lists, for an operator
+    /// who wants to run them; none where the queue keeps nothing of its own.
+    fn set_up_statements(&self) -> Vec<String>;
+
     /// What this migration keeps in the queue's store beside the messages.
     async fn side_tables(&self) -> Result<Vec<SideTable>>;
 

@@ -569,6 +569,18 @@ async fn a_trim_from_another_history_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_reader_leaves_in_the_source_is_what_the_set_up_statements_make() {
+    for rig in rigs().await {
+        let queue = rig.queue();
+        queue.register(rig.partition(), &end(&*rig).await).await.unwrap();
+        let statements = queue.set_up_statements().join("\n");
+        for side in queue.side_tables().await.unwrap() {
+            assert!(statements.contains(&side.name), "{} is not in: {statements}", side.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_partition_is_refused_by_name() {
     for rig in rigs().await {
         let position = end(&*rig).await;

@@ -1,7 +1,9 @@
 //! The command line.
 
 use migration::checkpoint::desired::Change;
-use migration::cli::{ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change};
+use migration::cli::{
+    CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change,
+};
 use migration::status::StatusArgs;
 
 /// Compares source and target under live writes and gives a verdict.
@@ -22,11 +24,7 @@ pub(crate) enum Command {
     /// Compares, and goes on with a run that was interrupted.
     Run(RunArgs),
     /// Proves the plan against the live servers. Touches nothing.
-    Check {
-        /// Prints the statements that would create what the migration keeps in the target.
-        #[arg(long)]
-        print_ddl: bool,
-    },
+    Check(CheckArgs),
     /// Shows how far the run is.
     Status(StatusArgs),
     /// Lets the run stand still until `resume`.

@@ -25,7 +25,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     let shared = &args.shared;
     match &args.command {
         Command::Run(how) => run::run(shared, how, &shutdown).await,
-        Command::Check { print_ddl } => check(shared, *print_ddl).await,
+        Command::Check(how) => check(shared, *how).await,
         Command::Status(args) => clear::status(shared, args, &shutdown).await,
         Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
         Command::Resume(reason) => steer(shared, PHASE, &[Change::Resume], reason).await,

@@ -4,7 +4,7 @@ use crate::ladder::Ladder;
 use crate::machine::Machine;
 use crate::switch::RollbackFile;
 use migration::check::{self, Finding, Findings};
-use migration::cli::{Exit, SharedArgs, print};
+use migration::cli::{self, CheckArgs, Exit, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::process;
@@ -12,7 +12,10 @@ use migration::servers::Reached;
 use std::fs;
 use std::sync::Arc;
 
-pub(super) async fn run(shared: &SharedArgs) -> Result<Exit> {
+pub(super) async fn run(shared: &SharedArgs, how: CheckArgs) -> Result<Exit> {
+    if how.print_ddl {
+        return cli::check(shared, how).await;
+    }
     let plan = Arc::new(shared.load_plan()?);
     let servers = Reached::open(&plan).await;
     let mut findings = check::inspect(&plan, &servers).await.all().to_vec();

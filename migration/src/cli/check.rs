@@ -6,48 +6,65 @@ use crate::error::Result;
 use crate::servers::Reached;
 use serde::Serialize;
 
-/// Checks the plan against the live servers and prints what was found; with `print_ddl`, prints
-/// what the set-up would create in the target instead. Changes nothing.
+/// Flags of `check`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct CheckArgs {
+    /// Prints the statements that create what the migration keeps beside the data, in the source
+    /// and in the target, instead of checking.
+    #[arg(long)]
+    pub print_ddl: bool,
+}
+
+/// Checks the plan against the live servers and prints what was found; with `--print-ddl`, prints
+/// what the set-up would create instead. Changes nothing.
 ///
 /// # Errors
-/// `Plan` if the plan is wrong; with `print_ddl`, those of reaching the target.
-pub async fn check(args: &SharedArgs, print_ddl: bool) -> Result<Exit> {
+/// `Plan` if the plan is wrong; with `--print-ddl`, those of reaching queue and target.
+pub async fn check(args: &SharedArgs, how: CheckArgs) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Reached::open(&plan).await;
-    if !print_ddl {
-        let findings = check::inspect(&plan, &servers).await;
-        print(args, &findings)?;
-        return Ok(findings.exit());
+    if how.print_ddl {
+        print(args, &SetUp::of(servers)?)?;
+        return Ok(Exit::Done);
     }
-    let mut instances = Vec::with_capacity(servers.targets.len());
-    for target in servers.targets {
-        let target = target?;
-        instances.push(Instance {
-            instance: target.name().to_owned(),
-            statements: target.set_up_statements(),
-        });
-    }
-    print(args, &SetUp { instances })?;
-    Ok(Exit::Done)
+    let findings = check::inspect(&plan, &servers).await;
+    print(args, &findings)?;
+    Ok(findings.exit())
 }
 
 /// What the set-up would create.
 #[derive(Debug, Serialize)]
 struct SetUp {
-    instances: Vec<Instance>,
+    places: Vec<Place>,
 }
 
 #[derive(Debug, Serialize)]
-struct Instance {
-    instance: String,
+struct Place {
+    place: String,
     statements: Vec<String>,
+}
+
+impl SetUp {
+    fn of(servers: Reached) -> Result<Self> {
+        // The queue keeps its own in the source, if anywhere.
+        let source =
+            Place { place: "source".to_owned(), statements: servers.queue?.set_up_statements() };
+        let mut places = vec![source];
+        for target in servers.targets {
+            let target = target?;
+            places.push(Place {
+                place: format!("target {}", target.name()),
+                statements: target.set_up_statements(),
+            });
+        }
+        places.retain(|place| !place.statements.is_empty());
+        Ok(Self { places })
+    }
 }
 
 impl Report for SetUp {
     fn text(&self) -> String {
-        let of = |instance: &Instance| {
-            format!("-- on {}\n{}", instance.instance, instance.statements.join("\n"))
-        };
-        self.instances.iter().map(of).collect::<Vec<_>>().join("\n\n")
+        let of = |place: &Place| format!("-- on {}\n{}", place.place, place.statements.join("\n"));
+        self.places.iter().map(of).collect::<Vec<_>>().join("\n\n")
     }
 }

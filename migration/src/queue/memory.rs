@@ -163,6 +163,10 @@ impl Queue for MemoryQueue {
         self.with(partition, |log| log.trim(place))
     }
 
+    fn set_up_statements(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn side_tables(&self) -> Result<Vec<SideTable>> {
         Ok(Vec::new())
     }

@@ -183,6 +183,10 @@ impl Queue for OutboxQueue {
         mark::trim(&self.path, &self.names, &self.statements, below).await
     }
 
+    fn set_up_statements(&self) -> Vec<String> {
+        vec![format!("{};", statement::MARK_DDL)]
+    }
+
     async fn side_tables(&self) -> Result<Vec<SideTable>> {
         let mut source = self.source.lock().await;
         let mut opened = source.take().await?;
