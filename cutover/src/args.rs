@@ -26,6 +26,10 @@ impl Program for Args {
             _ => None,
         }
     }
+
+    fn is_never_refused(&self) -> bool {
+        matches!(self.command, Command::Rollback(_))
+    }
 }
 
 #[derive(Debug, Subcommand)]

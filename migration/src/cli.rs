@@ -51,6 +51,7 @@
 
 mod args;
 mod check;
+mod environment;
 mod exit;
 pub mod json;
 mod logging;

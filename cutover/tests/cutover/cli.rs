@@ -133,7 +133,7 @@ async fn status_shows_the_ladder_the_gate_and_a_rollback() {
 }
 
 /// Throws the switch under `program` and checks that readers would see it.
-fn throws(fixture: &Fixture, ran: &Ran) {
+pub(crate) fn throws(fixture: &Fixture, ran: &Ran) {
     assert_eq!(ran.code, 0, "{ran:?}");
     let said = fs::read_to_string(fixture.rollback_file()).unwrap();
     let said: Signed = serde_json::from_str(&said).unwrap();

@@ -26,7 +26,13 @@ impl Program {
 
     /// Runs it to its end, off a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_under(&[], arguments)
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn run_under(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .envs(variables.iter().copied())
             .arg("--config")
             .arg(&self.plan)
             .args(["--log-format", "text"])

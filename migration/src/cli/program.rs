@@ -3,8 +3,8 @@
 use super::args::SharedArgs;
 use super::exit::Exit;
 use super::shared_command::{self, SharedCommand};
-use super::{logging, report};
-use crate::error::{Error, ErrorKind, Result};
+use super::{environment, logging, report};
+use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
 use rustix::process::Signal;
 use std::process::ExitCode;
@@ -24,6 +24,12 @@ pub trait Program: clap::Parser {
 
     /// The command, if it is one that every binary has.
     fn shared_command(&self) -> Option<&SharedCommand>;
+
+    /// Whether the command has to run whatever the environment says: it bounds itself, so no
+    /// `--timeout` applies, and a variable that cannot be read is left out instead of refused.
+    fn is_never_refused(&self) -> bool {
+        false
+    }
 }
 
 /// Runs a binary: its whole `main`.
@@ -32,9 +38,14 @@ where
     A: Program,
     F: AsyncFnOnce(A, Shutdown) -> Result<Exit>,
 {
-    let args = A::parse();
+    let (args, ignored) = environment::parse::<A>();
     let shared = args.shared().clone();
-    match logging::start(&shared).and_then(|()| started(args, run)) {
+    // A log that is not as somebody wanted it is no reason to leave the work undone.
+    let wrong_log = logging::start(&shared).err();
+    for error in ignored.iter().chain(&wrong_log) {
+        tracing::warn!(hint = error.next_step(), error = %Chain(error), "ignored a setting");
+    }
+    match started(args, run) {
         Ok(exit) => exit.into(),
         Err(error) => {
             report::error(&error, shared.log_format.is_json());
@@ -85,7 +96,7 @@ where
     if let Some(command) = args.shared_command() {
         return shared_command::run(command, args.shared(), A::command());
     }
-    let Some(limit) = args.shared().timeout else {
+    let Some(limit) = args.shared().timeout.filter(|_| !args.is_never_refused()) else {
         return Box::pin(run(args, shutdown)).await;
     };
     let mut running = Box::pin(run(args, shutdown.clone()));
