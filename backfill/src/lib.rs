@@ -10,6 +10,7 @@ mod agenda;
 mod args;
 mod command;
 mod copier;
+mod known;
 mod pace;
 mod pool;
 mod range;

@@ -90,6 +90,12 @@ impl Progress {
         self.inner.done.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Counts what the estimate of the whole says is left: everything is done, by whomever.
+    pub fn complete(&self) {
+        let total = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner).total;
+        self.inner.done.fetch_max(total.unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// Says how many there are, about; `None` if nobody knows or there is no end.
     pub fn set_total(&self, total: Option<u64>) {
         self.change(|state| state.total = total);

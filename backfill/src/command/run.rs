@@ -2,6 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::copier::{Copier, Counters};
+use crate::known::known;
 use crate::pace::Steered;
 use crate::pool::{Ended, Job, Pool};
 use crate::split::split_table;
@@ -79,12 +80,10 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
     let started = Instant::now();
     let counters = Arc::new(Counters::default());
     let copied = copy(&plan, &servers, &layouts, what, &running, &counters).await;
-    let activity = match &copied {
-        Ok(Ended::Done) => Activity::Done,
-        Ok(Ended::Stopped) => Activity::Draining,
-        Err(_) => Activity::Failed,
-    };
-    running.finish(activity).await?;
+    if copied.as_ref().is_ok_and(|ended| *ended == Ended::Done) {
+        running.progress.complete();
+    }
+    running.finish(Activity::at_end(&copied, |ended| *ended == Ended::Done)).await?;
     let ended = match copied? {
         Ended::Done if what.sample.is_some() => "sampled",
         Ended::Done => "done",
@@ -147,9 +146,8 @@ async fn copy(
         )
         .await?;
         let estimate = servers.source.estimate_rows(layout.source()).await?;
-        let done = ranges.iter().filter(|range| range.done).count();
         records += estimate;
-        before += share(estimate, done, ranges.len());
+        before += known(&ranges, estimate, batch.batch_rows_max);
         let copier = Arc::new(Copier {
             source: Arc::clone(&servers.source),
             targets: servers.targets.clone(),
@@ -185,12 +183,6 @@ async fn copy(
 async fn wanted_workers(running: &Running) -> Result<Option<usize>> {
     let wanted = running.wanted().await?.current();
     Ok(wanted.workers.as_ref().and_then(|set| usize::try_from(set.value.get()).ok()))
-}
-
-/// `records * part / whole`, roughly.
-fn share(records: u64, part: usize, whole: usize) -> u64 {
-    let (part, whole) = (u64::try_from(part).unwrap_or(0), u64::try_from(whole).unwrap_or(1));
-    records / whole.max(1) * part
 }
 
 /// Shows what the workers have counted. `before` was there when they began.

@@ -21,7 +21,7 @@ use migration::running::Running;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -54,11 +54,12 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
     let _lag = lag::follow(&servers, &running, &parts.counters);
-    let _drained = how.until_drained.then(|| end_when_drained(&servers, &running));
+    let drained = Arc::new(AtomicBool::new(false));
+    let _draining = how.until_drained.then(|| end_when_drained(&servers, &running, &drained));
     let ended = live(&servers, &running, &parts).await;
     show(&running.progress, &parts.counters);
-    let activity = if ended.is_ok() { Activity::Done } else { Activity::Failed };
-    running.finish(activity).await?;
+    let is_done = |(): &()| drained.load(Ordering::Relaxed);
+    running.finish(Activity::at_end(&ended, is_done)).await?;
     ended.map(|()| Exit::Done)
 }
 
@@ -144,12 +145,20 @@ async fn stand_by(servers: &Servers, running: &Running) -> Result<Option<Option<
 }
 
 /// Ends the run once nothing is left to apply.
-fn end_when_drained(servers: &Servers, running: &Running) -> AbortOnDropHandle<()> {
+fn end_when_drained(
+    servers: &Servers,
+    running: &Running,
+    drained: &Arc<AtomicBool>,
+) -> AbortOnDropHandle<()> {
     let (servers, shutdown) = (servers.clone(), running.shutdown.clone());
+    let drained = Arc::clone(drained);
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             match lag::lag(&servers).await {
-                Ok(lag) if lag.messages == 0 => return shutdown.begin(),
+                Ok(lag) if lag.messages == 0 => {
+                    drained.store(true, Ordering::Relaxed);
+                    return shutdown.begin();
+                }
                 Ok(_) => {}
                 // Nothing is drained that cannot be seen to be.
                 Err(error) => tracing::debug!(error = %error, "lag not measured"),

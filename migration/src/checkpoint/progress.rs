@@ -36,6 +36,8 @@ pub enum Activity {
     Standby,
     /// It finishes what it has in hand.
     Draining,
+    /// It was told to stop, and has; what is left is for the next one.
+    Stopped,
     /// It has done everything.
     Done,
     /// It ended with an error.
@@ -52,15 +54,26 @@ impl Activity {
             Self::Paused => "paused",
             Self::Standby => "standby",
             Self::Draining => "draining",
+            Self::Stopped => "stopped",
             Self::Done => "done",
             Self::Failed => "failed",
         }
     }
 
-    /// Whether the process has ended by itself.
+    /// Whether the process has ended, and said so.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Stopped | Self::Done | Self::Failed)
+    }
+
+    /// How a run has ended. `is_done` says whether what it did is everything: otherwise it was told
+    /// to stop before.
+    pub fn at_end<T>(ended: &Result<T>, is_done: impl FnOnce(&T) -> bool) -> Self {
+        match ended {
+            Ok(ended) if is_done(ended) => Self::Done,
+            Ok(_) => Self::Stopped,
+            Err(_) => Self::Failed,
+        }
     }
 }
 
@@ -114,13 +127,16 @@ impl Snapshot {
             && (now.since(self.updated) > SILENT_AFTER || self.process.is_gone())
     }
 
-    /// How far it is, from 0 to 1. The total is an estimate, so it is 1 only at the end.
+    /// How far it is, from 0 to 1. The total is an estimate, so it is 1 at the end and only there.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
         let total = self.total.filter(|&total| total > 0)?;
+        if self.activity == Activity::Done {
+            return Some(1.0);
+        }
         #[expect(clippy::cast_precision_loss, reason = "for display")]
         let ratio = self.done as f64 / total as f64;
-        Some(ratio.min(if self.activity.is_over() { 1.0 } else { 0.999 }))
+        Some(ratio.min(0.999))
     }
 }
 
@@ -251,12 +267,17 @@ pub(crate) mod tests {
         let mut seen = snapshot(&Process::start("backfill"), 50);
         let later = seen.updated.plus(SILENT_AFTER * 2);
         assert!(seen.is_silent(later) && !seen.is_silent(seen.updated));
-        seen.activity = Activity::Done;
-        assert!(!seen.is_silent(later));
-        assert_eq!(seen.ratio(), Some(0.25));
+        for activity in [Activity::Stopped, Activity::Failed, Activity::Done] {
+            seen.activity = activity;
+            assert!(!seen.is_silent(later), "{activity:?}");
+        }
+        assert_eq!(seen.ratio(), Some(1.0), "fewer than estimated, and at the end all the same");
         seen.done = 300;
-        assert_eq!(seen.ratio(), Some(1.0));
-        seen.activity = Activity::Running;
-        assert_eq!(seen.ratio(), Some(0.999), "more than estimated, and not yet at the end");
+        for activity in [Activity::Running, Activity::Stopped] {
+            seen.activity = activity;
+            assert_eq!(seen.ratio(), Some(0.999), "more than estimated, and not at the end");
+        }
+        seen.done = 50;
+        assert_eq!(seen.ratio(), Some(0.25));
     }
 }

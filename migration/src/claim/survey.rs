@@ -23,6 +23,8 @@ pub struct RangeView {
     pub done: bool,
     /// The smallest progress of all instances.
     pub progress: Progress,
+    /// The smallest number of batches that the copy has committed on an instance.
+    pub batches: u64,
     /// Whether every instance has a range with exactly these bounds.
     pub split_everywhere: bool,
 }
@@ -72,6 +74,7 @@ fn view(instances: &[Vec<Range>], after: Option<&Key>, until: Option<&Key>) -> R
         until: until.cloned(),
         done: true,
         progress: Progress::End,
+        batches: u64::MAX,
         split_everywhere: true,
     };
     for ranges in instances {
@@ -82,10 +85,12 @@ fn view(instances: &[Vec<Range>], after: Option<&Key>, until: Option<&Key>) -> R
             view.done = false;
             view.split_everywhere = false;
             view.progress = Progress::Start;
+            view.batches = 0;
             continue;
         };
         view.done &= range.state == RangeState::Done;
         view.split_everywhere &= range.after.as_ref() == after && range.until.as_ref() == until;
+        view.batches = view.batches.min(range.batches);
         view.progress = view.progress.min(within(&range.progress, after, until));
     }
     view

@@ -10,12 +10,13 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use std::fmt::Result;
 
-const ACTIVITIES: [Activity; 7] = [
+const ACTIVITIES: [Activity; 8] = [
     Activity::Starting,
     Activity::Running,
     Activity::Paused,
     Activity::Standby,
     Activity::Draining,
+    Activity::Stopped,
     Activity::Done,
     Activity::Failed,
 ];

@@ -77,12 +77,8 @@ async fn alone(
     let (with, rate) = ((shared, &how.listen), Rate::Unlimited);
     let running = Running::start_as(process, &VERIFY, with, servers, rate, lease.lost()).await?;
     let compared = Box::pin(compare(how, plan, servers, &running)).await;
-    let activity = match &compared {
-        Ok(Compared::Judged(..)) => Activity::Done,
-        Ok(Compared::Stopped) => Activity::Standby,
-        Err(_) => Activity::Failed,
-    };
-    running.finish(activity).await?;
+    let is_done = |compared: &Compared| matches!(compared, Compared::Judged(..));
+    running.finish(Activity::at_end(&compared, is_done)).await?;
     if matches!(compared, Ok(Compared::Stopped)) {
         // It may have been stopped because the lease is gone, which is not the operator's wish.
         lease.check()?;
