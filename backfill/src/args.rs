@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Makes every `backfill run` of this migration wait.
     Pause(ReasonArgs),
-    /// Ends the pause.
+    /// Ends the pause, and takes an abort back.
     Resume(ReasonArgs),
     /// Changes settings while it runs: rate=2000, rate=unlimited, batch-rows=500.
     Set {

@@ -5,13 +5,11 @@ use crate::decide::State;
 use migration::checkpoint::document::Document;
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
+pub use migration::phase::STAGE_KEY;
 use migration::plan::{Bucketing, Plan, StagePlan};
 use migration::position::Owner;
 use std::collections::BTreeSet;
 use std::fmt;
-
-/// The key of the entry in the checkpoint store.
-pub const STAGE_KEY: &str = "cutover/stage";
 
 /// A step of the read switch, `off` included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

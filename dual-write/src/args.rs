@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Makes `dual-write run` wait; the queue keeps what comes.
     Pause(ReasonArgs),
-    /// Ends the pause.
+    /// Ends the pause, and takes an abort back.
     Resume(ReasonArgs),
     /// Dead letters: changes that could not be decoded.
     Dlq {

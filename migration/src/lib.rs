@@ -11,6 +11,7 @@ pub mod batch;
 pub mod check;
 pub mod checkpoint;
 pub mod claim;
+pub mod cleanup;
 pub mod cli;
 pub mod clock;
 pub mod dead_letter;

@@ -1,5 +1,9 @@
 //! The phases, and what each is called where.
 
+/// The key in the checkpoint store of the stage that reads are at: there from the first time that
+/// somebody touched the read switch.
+pub const STAGE_KEY: &str = "cutover/stage";
+
 /// One of the four phases.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Phase {

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Lets the run stand still until `resume`.
     Pause(ReasonArgs),
-    /// Ends the pause.
+    /// Ends the pause, and takes an abort back.
     Resume(ReasonArgs),
     /// Changes settings while it runs: rate=20000, rate=unlimited.
     Set {
@@ -51,8 +51,8 @@ pub(crate) enum Command {
     Gate(GateArgs),
     /// Copies what the last run found different again, under the protocol's lease.
     Repair(RepairArgs),
-    /// Forgets the run that was interrupted; what it found goes too.
-    Abort,
+    /// Stops `verify run` for good, until `resume`. What it found stays; `run --restart` forgets it.
+    Abort(ReasonArgs),
     /// Lists what this phase keeps in the checkpoint store, and removes it with --yes.
     Cleanup,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct RunArgs {
     /// Compares about this many records drawn at random; the verdict is a bound then.
     #[arg(long, value_name = "RECORDS")]
     pub(crate) sample: Option<u64>,
-    /// Begins anew even if a run was interrupted.
+    /// Begins anew even if a run was interrupted; what that one found is forgotten.
     #[arg(long)]
     pub(crate) restart: bool,
     #[command(flatten)]

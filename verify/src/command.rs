@@ -1,9 +1,10 @@
 //! What each command does. Only here is anything printed.
 
-mod clear;
+mod cleanup;
 mod diff;
 mod repair;
 mod run;
+mod status;
 mod verdicts;
 
 use crate::args::{Args, Command};
@@ -26,13 +27,15 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     match &args.command {
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Check(how) => check(shared, *how).await,
-        Command::Status(args) => clear::status(shared, args, &shutdown).await,
+        Command::Status(args) => status::run(shared, args, &shutdown).await,
         Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
-        Command::Resume(reason) => steer(shared, PHASE, &[Change::Resume], reason).await,
+        Command::Resume(reason) => {
+            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+        }
         Command::Set { settings, reason } => steer(shared, PHASE, settings, reason).await,
         Command::Get => steer(shared, PHASE, &[], &ReasonArgs::default()).await,
-        Command::Abort => clear::abort(shared, &shutdown).await,
-        Command::Cleanup => clear::cleanup(shared, &shutdown).await,
+        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Cleanup => cleanup::run(shared, &shutdown).await,
         Command::List => verdicts::list(shared).await,
         Command::Show => verdicts::show(shared).await,
         Command::Gate(what) => verdicts::gate(shared, what).await,

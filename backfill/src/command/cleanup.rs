@@ -1,55 +1,53 @@
-//! `cleanup`: what this phase keeps beside the data.
+//! `cleanup`: what the copy keeps beside the data.
 
 use crate::command::PHASE;
-use crate::pool::LEASES;
-use migration::checkpoint::{audit, lease, list_all, remove_all};
-use migration::cli::{Exit, Report, SharedArgs, confirm, print, table};
-use migration::error::{Error, ErrorKind, Result};
+use async_trait::async_trait;
+use migration::checkpoint::audit;
+use migration::cleanup::{self, Consent, Item, Remains, check_at_rest, keys_of};
+use migration::cli::{Exit, SharedArgs};
+use migration::error::Result;
+use migration::phase::BACKFILL;
 use migration::process::operator;
 use migration::servers::Servers;
 use migration::shutdown::Shutdown;
-use serde::Serialize;
 
-/// What the copy keeps in the checkpoint store.
-const KEYS: [&str; 5] =
-    ["desired/backfill", "lease/backfill/", "progress/backfill/", "sample", "split/"];
-
-#[derive(Debug, Serialize)]
-struct Kept {
-    checkpoint_keys: Vec<String>,
-    key_locks: u64,
-}
-
-impl Report for Kept {
-    fn text(&self) -> String {
-        let mut rows: Vec<[String; 2]> =
-            self.checkpoint_keys.iter().map(|key| ["checkpoint".into(), key.clone()]).collect();
-        rows.push(["key lock".into(), format!("{} locks", self.key_locks)]);
-        let note = "The side tables in the target belong to the live path too: \
-                    `dual-write cleanup` removes them.";
-        format!("{}\n{note}", table(["where", "what"], &rows))
-    }
-}
+const NOTE: &str = "The side tables in the target belong to the live path too: `dual-write cleanup` \
+    or `cutover cleanup` removes them.";
 
 pub(super) async fn run(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit> {
     let servers = Servers::open_existing(&args.load_plan()?).await?;
-    let store = &*servers.checkpoint;
-    let mut kept = Kept { checkpoint_keys: Vec::new(), key_locks: servers.lock.count().await? };
-    for prefix in KEYS {
-        kept.checkpoint_keys.extend(list_all(store, prefix).await?);
+    let copy = CopyRemains { servers };
+    cleanup::run(&copy, Consent::Yes, (PHASE, NOTE), (args, shutdown)).await
+}
+
+struct CopyRemains {
+    servers: Servers,
+}
+
+fn keys() -> Vec<String> {
+    let mut keys = keys_of(&BACKFILL);
+    keys.extend(["sample", "split/"].map(str::to_owned));
+    keys
+}
+
+#[async_trait]
+impl Remains for CopyRemains {
+    async fn list(&self) -> Result<Vec<Item>> {
+        let mut items = cleanup::in_keys(&*self.servers.checkpoint, &keys()).await?;
+        let locks = self.servers.lock.count().await?;
+        items.push(Item::new("lock store", "locks", locks));
+        items.retain(|item| item.count > 0);
+        Ok(items)
     }
-    print(args, &kept)?;
-    if let Some((range, holder)) = lease::held_leases(store, LEASES, 1).await?.into_iter().next() {
-        return Err(Error::new(ErrorKind::Refused, "clean up: a worker is running")
-            .with("range", range)
-            .with("held by", holder.process)
-            .hint("stop it, or run `backfill abort`, and clean up then"));
+
+    async fn check_unneeded(&self) -> Result<()> {
+        check_at_rest(&*self.servers.checkpoint, &[&BACKFILL]).await
     }
-    confirm(args, shutdown, "remove all of this").await?;
-    audit::record(store, &operator(), format!("{PHASE}: cleanup"), None).await?;
-    for prefix in KEYS {
-        remove_all(store, prefix).await?;
+
+    async fn remove(&self) -> Result<()> {
+        let store = &*self.servers.checkpoint;
+        audit::record(store, &operator(), format!("{PHASE}: cleanup"), None).await?;
+        cleanup::remove_keys(store, &keys()).await?;
+        self.servers.lock.clear().await
     }
-    servers.lock.clear().await?;
-    Ok(Exit::Done)
 }

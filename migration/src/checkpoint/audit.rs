@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
-const LOG: &str = "audit";
+/// The log in the checkpoint store.
+pub const LOG: &str = "audit";
 
 /// Attempts against others who append at the same moment.
 const ATTEMPTS_MAX: usize = 16;

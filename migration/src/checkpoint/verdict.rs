@@ -6,7 +6,8 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-const LOG: &str = "verdict";
+/// The log in the checkpoint store.
+pub const LOG: &str = "verdict";
 
 /// Lines read at once.
 const PAGE: u64 = 64;
