@@ -5,6 +5,7 @@ use migration::checkpoint::desired::Change;
 use migration::cli::{
     CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change,
 };
+use migration::phase::BACKFILL;
 use migration::status::StatusArgs;
 
 /// Phase 2: copies the history, guarded against live writes.
@@ -31,10 +32,11 @@ pub(crate) enum Command {
     Pause(ReasonArgs),
     /// Ends the pause, and takes an abort back.
     Resume(ReasonArgs),
-    /// Changes settings while it runs: rate=2000, rate=unlimited, batch-rows=500.
+    /// Changes settings: rate=2000, rate=unlimited and batch-rows=500 while it runs, workers=4 from
+    /// the next start on.
     Set {
         /// What to change.
-        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_change)]
+        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_setting)]
         settings: Vec<Change>,
         #[command(flatten)]
         reason: ReasonArgs,
@@ -64,7 +66,7 @@ pub(crate) struct RunArgs {
     /// Chooses another sample of the same size.
     #[arg(long, default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
-    /// Workers in this process, instead of the plan's.
+    /// Workers in this process, whatever the plan and `set` say.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: Option<u16>,
     /// Copies only this source table. May be repeated.
@@ -80,6 +82,10 @@ pub(crate) enum LocksCommand {
     List,
     /// Takes every claim and lock away. Workers that still run claim again.
     Break,
+}
+
+fn parse_setting(text: &str) -> Result<Change, String> {
+    parse_change(&BACKFILL, text)
 }
 
 impl Program for Args {

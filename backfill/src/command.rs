@@ -23,15 +23,17 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Plan => plan::run(shared).await,
         Command::Run(what) => run::run(shared, what, &shutdown).await,
         Command::Status(watch) => status::run(shared, watch, &shutdown).await,
-        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Pause(reason) => steer(shared, &phase::BACKFILL, &[Change::Pause], reason).await,
         Command::Resume(reason) => {
-            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+            steer(shared, &phase::BACKFILL, &[Change::Resume, Change::Restart], reason).await
         }
-        Command::Set { settings, reason } => steer(shared, PHASE, settings, reason).await,
-        Command::Get => steer(shared, PHASE, &[], &ReasonArgs::default()).await,
+        Command::Set { settings, reason } => {
+            steer(shared, &phase::BACKFILL, settings, reason).await
+        }
+        Command::Get => steer(shared, &phase::BACKFILL, &[], &ReasonArgs::default()).await,
         Command::Locks { command: LocksCommand::List } => locks::list(shared).await,
         Command::Locks { command: LocksCommand::Break } => locks::take(shared, &shutdown).await,
-        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Abort(reason) => steer(shared, &phase::BACKFILL, &[Change::Abort], reason).await,
         Command::Cleanup => cleanup::run(shared, &shutdown).await,
         // The shared crate has dealt with these before.
         Command::Shared(_) => Ok(Exit::Usage),

@@ -26,9 +26,9 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::SetUp => set_up::run(shared, &shutdown).await,
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Status(watch) => status::run(shared, watch, &shutdown).await,
-        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Pause(reason) => steer(shared, &phase::DUAL_WRITE, &[Change::Pause], reason).await,
         Command::Resume(reason) => {
-            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+            steer(shared, &phase::DUAL_WRITE, &[Change::Resume, Change::Restart], reason).await
         }
         Command::Dlq { command: DlqCommand::List { all } } => dlq::list(shared, *all).await,
         Command::Dlq { command: DlqCommand::Show { id } } => dlq::show(shared, id).await,
@@ -41,7 +41,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Outbox { command: OutboxCommand::Trim } => trim::run(shared, &shutdown).await,
         Command::Explain(what) => explain::run(shared, what).await,
         Command::Purge => purge::run(shared, &shutdown).await,
-        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Abort(reason) => steer(shared, &phase::DUAL_WRITE, &[Change::Abort], reason).await,
         Command::Cleanup => cleanup::run(shared, &shutdown).await,
         // The shared crate has dealt with these before.
         Command::Shared(_) => Ok(Exit::Usage),

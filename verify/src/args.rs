@@ -4,6 +4,7 @@ use migration::checkpoint::desired::Change;
 use migration::cli::{
     CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change,
 };
+use migration::phase::VERIFY;
 use migration::status::StatusArgs;
 
 /// Compares source and target under live writes and gives a verdict.
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     /// Changes settings while it runs: rate=20000, rate=unlimited.
     Set {
         /// What to change.
-        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_change)]
+        #[arg(required = true, value_name = "SETTING=VALUE", value_parser = parse_setting)]
         settings: Vec<Change>,
         #[command(flatten)]
         reason: ReasonArgs,
@@ -100,6 +101,10 @@ pub(crate) struct RepairArgs {
     /// Repairs; without it, says what it would repair.
     #[arg(long)]
     pub(crate) execute: bool,
+}
+
+fn parse_setting(text: &str) -> Result<Change, String> {
+    parse_change(&VERIFY, text)
 }
 
 impl Program for Args {

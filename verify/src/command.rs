@@ -28,13 +28,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Run(how) => run::run(shared, how, &shutdown).await,
         Command::Check(how) => check(shared, *how).await,
         Command::Status(args) => status::run(shared, args, &shutdown).await,
-        Command::Pause(reason) => steer(shared, PHASE, &[Change::Pause], reason).await,
+        Command::Pause(reason) => steer(shared, &phase::VERIFY, &[Change::Pause], reason).await,
         Command::Resume(reason) => {
-            steer(shared, PHASE, &[Change::Resume, Change::Restart], reason).await
+            steer(shared, &phase::VERIFY, &[Change::Resume, Change::Restart], reason).await
         }
-        Command::Set { settings, reason } => steer(shared, PHASE, settings, reason).await,
-        Command::Get => steer(shared, PHASE, &[], &ReasonArgs::default()).await,
-        Command::Abort(reason) => steer(shared, PHASE, &[Change::Abort], reason).await,
+        Command::Set { settings, reason } => steer(shared, &phase::VERIFY, settings, reason).await,
+        Command::Get => steer(shared, &phase::VERIFY, &[], &ReasonArgs::default()).await,
+        Command::Abort(reason) => steer(shared, &phase::VERIFY, &[Change::Abort], reason).await,
         Command::Cleanup => cleanup::run(shared, &shutdown).await,
         Command::List => verdicts::list(shared).await,
         Command::Show => verdicts::show(shared).await,

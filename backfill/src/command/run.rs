@@ -167,11 +167,10 @@ async fn copy(
     running.progress.set_activity(Activity::Running);
     let counted = Arc::clone(counters);
     let observing = running.observe(move |progress| show(progress, &counted, before));
-    let workers = what.workers.map_or(batch.workers, usize::from);
     let pool = Pool {
         checkpoint: Arc::clone(&servers.checkpoint),
         process: running.process.clone(),
-        workers: wanted_workers(running).await?.unwrap_or(workers),
+        workers: workers(what, running).await?.unwrap_or(batch.workers),
     };
     let ended = pool.run(jobs, &running.shutdown).await;
     drop(observing);
@@ -179,10 +178,17 @@ async fn copy(
     ended
 }
 
-/// Workers as an operator set them.
-async fn wanted_workers(running: &Running) -> Result<Option<usize>> {
+/// Workers as the command line says, else as an operator set them for every process.
+async fn workers(what: &RunArgs, running: &Running) -> Result<Option<usize>> {
     let wanted = running.wanted().await?.current();
-    Ok(wanted.workers.as_ref().and_then(|set| usize::try_from(set.value.get()).ok()))
+    let set = wanted.workers.as_ref().and_then(|set| usize::try_from(set.value.get()).ok());
+    let given = what.workers.map(usize::from);
+    if let (Some(given), Some(set)) = (given, set)
+        && given != set
+    {
+        tracing::info!(given, set, "--workers counts here, and not what `backfill set` says");
+    }
+    Ok(given.or(set))
 }
 
 /// Shows what the workers have counted. `before` was there when they began.

@@ -19,7 +19,7 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
     let mine = |verdict: &&Verdict| verdict.plan == evidence.plan;
     let failed = |verdict: &&Verdict| verdict.outcome == Outcome::Fail;
     if let Some(verdict) = seen.latest.iter().chain(&seen.whole).filter(mine).find(failed) {
-        return not_met(NAME, format!("fails: {}; see `verify diff last`", figures(verdict)));
+        return not_met(NAME, format!("fails: {}; see `verify diff`", figures(verdict)));
     }
     let Some(verdict) = seen.whole.as_ref().filter(mine) else {
         let why = match seen.latest.iter().find(mine) {

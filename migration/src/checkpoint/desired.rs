@@ -10,6 +10,7 @@ use super::audit;
 use super::document::{self, Document};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::phase::Phase;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -119,6 +120,38 @@ impl Desired {
     }
 }
 
+/// A figure that an operator can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tunable {
+    /// Records or changes a second.
+    Rate,
+    /// Most records in a batch.
+    BatchRows,
+    /// Workers in a process.
+    Workers,
+}
+
+impl Tunable {
+    /// Its name, as operators write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::BatchRows => "batch-rows",
+            Self::Workers => "workers",
+        }
+    }
+
+    /// How it is set.
+    const fn examples(self) -> &'static str {
+        match self {
+            Self::Rate => "rate=2000, rate=unlimited",
+            Self::BatchRows => "batch-rows=500",
+            Self::Workers => "workers=4",
+        }
+    }
+}
+
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -139,23 +172,26 @@ pub enum Change {
 }
 
 impl Change {
-    /// Reads `rate=2000`, `rate=unlimited`, `batch-rows=500` or `workers=4`.
+    /// Reads a setting of a phase, such as `rate=2000` or `rate=unlimited`.
     ///
     /// # Errors
-    /// `Plan`, with the settings there are.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// `Plan`, with the settings that the phase has.
+    pub fn parse(phase: &Phase, text: &str) -> Result<Self> {
         let wrong = || {
-            Error::new(ErrorKind::Plan, format!("read setting `{text}`"))
-                .hint("settings are rate=2000, rate=unlimited, batch-rows=500 and workers=4")
+            let known: Vec<_> = phase.tunables.iter().map(|(known, _)| known.examples()).collect();
+            let hint = format!("settings of {} are {}", phase.name, known.join(", "));
+            Error::new(ErrorKind::Plan, format!("read setting `{text}`")).hint(hint)
         };
         let (name, value) = text.split_once('=').ok_or_else(wrong)?;
-        let number = || value.trim().parse::<NonZeroU32>().map_err(|error| wrong().because(error));
-        Ok(match name.trim() {
-            "rate" if value.trim() == "unlimited" => Self::Rate(Rate::Unlimited),
-            "rate" => Self::Rate(Rate::PerSecond(number()?)),
-            "batch-rows" => Self::BatchRows(number()?),
-            "workers" => Self::Workers(number()?),
-            _ => return Err(wrong()),
+        let (name, value) = (name.trim(), value.trim());
+        let (tunable, _) =
+            phase.tunables.iter().find(|(known, _)| known.name() == name).ok_or_else(wrong)?;
+        let number = || value.parse::<NonZeroU32>().map_err(|error| wrong().because(error));
+        Ok(match tunable {
+            Tunable::Rate if value == "unlimited" => Self::Rate(Rate::Unlimited),
+            Tunable::Rate => Self::Rate(Rate::PerSecond(number()?)),
+            Tunable::BatchRows => Self::BatchRows(number()?),
+            Tunable::Workers => Self::Workers(number()?),
         })
     }
 }
@@ -227,6 +263,7 @@ mod tests {
     use super::{Change, Desired, Rate, change, check_not_aborted, read};
     use crate::checkpoint::{MemoryCheckpoint, audit};
     use crate::error::ErrorKind;
+    use crate::phase::{BACKFILL, DUAL_WRITE, VERIFY};
     use std::num::NonZeroU32;
 
     #[tokio::test]
@@ -246,7 +283,9 @@ mod tests {
     async fn one_setting_leaves_the_others_alone() {
         let store = MemoryCheckpoint::new("m");
         for asked in ["rate=2000", "batch-rows=500", "workers=3"] {
-            change(&store, "b", Change::parse(asked).unwrap(), "alice", None).await.unwrap();
+            change(&store, "b", Change::parse(&BACKFILL, asked).unwrap(), "alice", None)
+                .await
+                .unwrap();
         }
         let desired = change(&store, "b", Change::Pause, "bob", None).await.unwrap();
         assert_eq!(desired.rate(), Some(Rate::PerSecond(NonZeroU32::new(2000).unwrap())));
@@ -272,11 +311,25 @@ mod tests {
     #[test]
     fn a_setting_that_there_is_not_is_refused_with_those_that_there_are() {
         for wrong in ["rate", "rate=0", "rate=-1", "rate=fast", "colour=red", "=1", "workers=0"] {
-            let error = Change::parse(wrong).unwrap_err();
+            let error = Change::parse(&BACKFILL, wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Plan, "{wrong}");
             assert!(error.next_step().unwrap().contains("batch-rows=500"));
         }
-        assert_eq!(Change::parse(" rate = unlimited ").unwrap(), Change::Rate(Rate::Unlimited));
+        assert_eq!(
+            Change::parse(&BACKFILL, " rate = unlimited ").unwrap(),
+            Change::Rate(Rate::Unlimited)
+        );
+    }
+
+    #[test]
+    fn a_setting_that_would_have_no_effect_in_a_phase_is_refused_there() {
+        for setting in ["batch-rows=500", "workers=4"] {
+            let error = Change::parse(&VERIFY, setting).unwrap_err();
+            let hint = error.next_step().unwrap();
+            assert!(hint.contains("rate=2000") && !hint.contains("workers"), "{hint}");
+        }
+        assert!(Change::parse(&VERIFY, "rate=5").is_ok());
+        assert!(Change::parse(&DUAL_WRITE, "rate=5").is_err());
     }
 
     #[test]
