@@ -20,6 +20,8 @@
 mod account;
 mod error;
 mod home;
+mod jars;
+mod kafka;
 mod lock;
 mod mariadb;
 mod notice;
@@ -36,6 +38,7 @@ mod watchdog;
 pub mod with;
 
 pub use error::{Error, Result};
+pub use kafka::{Kafka, KafkaSettings, Listener, kafka};
 pub use mariadb::{MariaDb, MariaDbSettings, mariadb};
 pub use packages::{Kind, install};
 pub use postgres::{Postgres, PostgresSettings, postgres};

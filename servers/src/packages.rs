@@ -32,6 +32,8 @@ pub enum Kind {
     Postgres,
     /// Redis.
     Redis,
+    /// Apache Kafka: Java and Maven, which bring it.
+    Kafka,
 }
 
 /// What must be there, and the packages that bring it.
@@ -43,11 +45,12 @@ struct Need {
 
 impl Kind {
     /// All kinds, by the names the command line knows them by.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub const NAMES: [(&'static str, Self); 5] = [
         ("build", Self::Build),
         ("mariadb", Self::MariaDb),
         ("postgres", Self::Postgres),
         ("redis", Self::Redis),
+        ("kafka", Self::Kafka),
     ];
 
     fn need(self) -> Need {
@@ -62,6 +65,9 @@ impl Kind {
             }
             Self::Postgres => (&["postgres", "initdb", "psql"], &[], &["postgresql"]),
             Self::Redis => (&["redis-server", "redis-cli"], &[], &["redis-server"]),
+            Self::Kafka => {
+                (&["java", "mvn", "openssl"], &[], &["default-jre-headless", "maven", "openssl"])
+            }
         };
         Need { programs, files, packages }
     }

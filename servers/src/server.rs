@@ -50,7 +50,7 @@ pub(crate) struct Launch {
     pub(crate) kind: &'static str,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    /// The arguments that name the port.
+    /// The arguments that name the port; none where a file does.
     pub(crate) port_arguments: fn(u16) -> Vec<String>,
     pub(crate) account: Option<Account>,
     pub(crate) ready: Ready,
@@ -74,7 +74,8 @@ pub(crate) enum Ready {
 #[derive(Debug)]
 pub struct Server {
     launch: Launch,
-    port: Port,
+    /// The first is the one that clients use.
+    ports: Vec<Port>,
     child: Option<Child>,
     log_start: u64,
     home: Home,
@@ -84,20 +85,27 @@ impl Server {
     /// Starts on the wanted port, or on any free one.
     pub(crate) fn launch(launch: Launch, home: Home, wanted: Option<u16>) -> Result<Self> {
         let port = wanted.map_or_else(Port::free, Port::reserve)?;
-        let mut server = Self { launch, port, child: None, log_start: 0, home };
+        let mut server = Self::prepare(launch, home, vec![port]);
         for _ in 1..PORT_ATTEMPTS {
             match server.start() {
-                Err(Error::PortTaken { .. }) if wanted.is_none() => server.port = Port::free()?,
+                Err(Error::PortTaken { .. }) if wanted.is_none() => {
+                    server.ports = vec![Port::free()?];
+                }
                 result => return result.map(|()| server),
             }
         }
         server.start().map(|()| server)
     }
 
+    /// A server that will start on these ports, which its files name already.
+    pub(crate) fn prepare(launch: Launch, home: Home, ports: Vec<Port>) -> Self {
+        Self { launch, ports, child: None, log_start: 0, home }
+    }
+
     /// The port of 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port.number
+        self.ports[0].number
     }
 
     /// The id of the server's main process while it runs.
@@ -185,6 +193,11 @@ impl Server {
         }
     }
 
+    /// Runs a program that prepares the server's directory; it dies with this process.
+    pub(crate) fn run_beside(&self, command: &mut Command, limit: Duration) -> Result<String> {
+        self.home.run(command, limit)
+    }
+
     fn spawn(&mut self) -> Result<()> {
         let path = self.home.log();
         let opening = || format!("open {}", path.display());
@@ -194,7 +207,7 @@ impl Server {
         isolate(&mut command, &self.home.path, self.launch.account);
         command
             .args(&self.launch.arguments)
-            .args((self.launch.port_arguments)(self.port.number))
+            .args((self.launch.port_arguments)(self.port()))
             .process_group(self.home.group())
             .stdin(Stdio::null())
             .stdout(log.try_clone().during(opening)?)
@@ -214,7 +227,7 @@ impl Server {
             if let Some(status) = exited {
                 let log = LogTail(last_lines(&said, LOG_LINES));
                 if said.contains("Address already in use") {
-                    return Err(Error::PortTaken { port: self.port.number, log });
+                    return Err(Error::PortTaken { port: self.port(), log });
                 }
                 return Err(self.failure(format!("ended at its start: {status}"), log));
             }

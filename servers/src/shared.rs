@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Error, Result};
+use crate::kafka::{Kafka, Listener, kafka};
 use crate::mariadb::{MariaDb, mariadb, run_sql};
 use crate::postgres::{Postgres, postgres, psql};
 use crate::redis::{Redis, redis, redis_cli};
@@ -22,6 +23,8 @@ pub const MARIADB_URL: &str = "MIDFLIGHT_TEST_MARIADB_URL";
 pub const POSTGRES_URL: &str = "MIDFLIGHT_TEST_POSTGRES_URL";
 /// The variable that names the shared Redis.
 pub const REDIS_URL: &str = "MIDFLIGHT_TEST_REDIS_URL";
+/// The variable that names the shared Kafka's brokers.
+pub const KAFKA_BROKERS: &str = "MIDFLIGHT_TEST_KAFKA_BROKERS";
 
 /// A database of one test in a shared server, dropped with this value.
 #[derive(Debug)]
@@ -78,6 +81,17 @@ pub fn redis_database() -> Result<Database> {
     Database::create(Engine::Redis, server, number.trim().into())
 }
 
+/// The address of the shared Kafka's one broker. Tests make topics of their own there, with
+/// [`unique_name`].
+///
+/// # Errors
+/// Fails if the broker cannot be started.
+pub fn kafka_brokers() -> Result<String> {
+    static OWN: OnceLock<Result<Kafka, String>> = OnceLock::new();
+    let plain = |server: &Kafka| server.bootstrap(Listener::Plain).to_owned();
+    named_or_own(KAFKA_BROKERS, &OWN, start_kafka, plain)
+}
+
 pub(crate) fn start_mariadb() -> Result<MariaDb> {
     mariadb().binary_log(1).start()
 }
@@ -88,6 +102,10 @@ pub(crate) fn start_postgres() -> Result<Postgres> {
 
 pub(crate) fn start_redis() -> Result<Redis> {
     redis().start()
+}
+
+pub(crate) fn start_kafka() -> Result<Kafka> {
+    kafka().start()
 }
 
 /// The URL of the server that the environment names, or of one of this process.

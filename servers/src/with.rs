@@ -3,13 +3,14 @@
 use std::process::{Command, ExitStatus};
 
 use crate::error::{During, Result};
+use crate::kafka::{Kafka, Listener};
 use crate::mariadb::MariaDb;
 use crate::notice::notice;
 use crate::packages::{Kind, install};
 use crate::postgres::Postgres;
 use crate::redis::Redis;
 use crate::server::Server;
-use crate::shared::{self, start_mariadb, start_postgres, start_redis};
+use crate::shared::{self, start_kafka, start_mariadb, start_postgres, start_redis};
 
 /// One running server of each kind that was asked for.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ enum Member {
     MariaDb(MariaDb),
     Postgres(Postgres),
     Redis(Redis),
+    Kafka(Kafka),
 }
 
 impl Fleet {
@@ -38,6 +40,7 @@ impl Fleet {
                 Kind::MariaDb => Some(Member::MariaDb(start_mariadb()?)),
                 Kind::Postgres => Some(Member::Postgres(start_postgres()?)),
                 Kind::Redis => Some(Member::Redis(start_redis()?)),
+                Kind::Kafka => Some(Member::Kafka(start_kafka()?)),
             });
         }
         Ok(Self { servers })
@@ -52,6 +55,9 @@ impl Fleet {
                 Member::MariaDb(server) => (shared::MARIADB_URL, server.url()),
                 Member::Postgres(server) => (shared::POSTGRES_URL, server.url()),
                 Member::Redis(server) => (shared::REDIS_URL, server.url()),
+                Member::Kafka(server) => {
+                    (shared::KAFKA_BROKERS, server.bootstrap(Listener::Plain).to_owned())
+                }
             })
             .collect()
     }
@@ -63,6 +69,7 @@ impl Fleet {
                 Member::MariaDb(server) => server,
                 Member::Postgres(server) => server,
                 Member::Redis(server) => server,
+                Member::Kafka(server) => &mut server.brokers()[0],
             };
             server.keep_log();
         }
