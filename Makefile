@@ -1,5 +1,5 @@
 # The two commands that matter are `make demo` and `make test`. They need Rust, a C compiler and
-# make, and nothing done first.
+# make, and nothing done first; what the tests need beyond that they install, as root.
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -9,7 +9,10 @@ RELEASE := --release --locked
 # Named points at which the tests kill a phase; the demo and a release have none.
 FAULTS := --features migration/faults,cutover/faults
 
-.PHONY: help demo test faults model bench clean
+# What the tests need: C libraries to build with, and the real servers.
+KINDS := build,mariadb,postgres,redis,kafka
+
+.PHONY: help demo test servers faults model bench clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,13 +22,16 @@ demo: ## Carries out a whole migration under live writes, in three minutes; CHAO
 	rm -rf $(FLIGHT)/flight
 	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128
 
-test: ## Everything that must hold before a change lands: format, lints and all tests
+servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka
+	$(CARGO) run $(RELEASE) -p servers -- install $(KINDS)
+
+test: servers ## Everything that must hold before a change lands: format, lints and all tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(RELEASE) $(FAULTS) --workspace --all-targets -- -D warnings
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
 	$(CARGO) test $(RELEASE) $(FAULTS) --workspace
 
-faults: ## Kills every phase at every fail point
+faults: servers ## Kills every phase at every fail point
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
 	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) --workspace \
 		--test kill_at_every_point --test bad_input --test full_disk --test planted_differences \

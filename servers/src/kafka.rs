@@ -108,7 +108,7 @@ impl KafkaSettings {
     /// As [`install`] and [`Server::start`].
     pub fn start(self) -> Result<Kafka> {
         install(&[Kind::Kafka])?;
-        let class_path = jars::class_path("kafka", POM)?;
+        let class_path = download()?;
         for _ in 1..PORT_ATTEMPTS {
             match self.attempt(&class_path) {
                 Err(Error::PortTaken { .. }) => {}
@@ -175,6 +175,11 @@ impl KafkaSettings {
         arguments.push(home.path.join("server.properties").into());
         arguments
     }
+}
+
+/// Kafka's class path. Downloads it where the cache does not hold it.
+pub(crate) fn download() -> Result<OsString> {
+    jars::class_path("kafka", POM)
 }
 
 /// Prepares the broker's log directory, with the accounts of `SCRAM`.

@@ -1,4 +1,4 @@
-//! Installs what is missing: Debian packages with `apt-get`, where this process is root.
+//! Installs what is missing: Debian packages with `apt-get`, where this process is root, and jars.
 
 use std::env;
 use std::fs;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::account::is_root;
 use crate::error::{During, Error, Result};
+use crate::kafka;
 use crate::lock;
 use crate::notice::notice;
 use crate::program;
@@ -94,11 +95,20 @@ impl Need {
 }
 
 /// Installs what is missing for these kinds. Costs a few look-ups where nothing is.
+/// Java programs are downloaded into the cache: `$MIDFLIGHT_CACHE`, or `~/.cache/midflight`.
 ///
 /// # Errors
 /// [`Error::Missing`] with the command to run where this process is not root or there is no
 /// `apt-get`; [`Error::Tool`] where the installation fails.
 pub fn install(kinds: &[Kind]) -> Result<()> {
+    install_packages(kinds)?;
+    if kinds.contains(&Kind::Kafka) {
+        kafka::download()?;
+    }
+    Ok(())
+}
+
+fn install_packages(kinds: &[Kind]) -> Result<()> {
     if missing(kinds).is_empty() {
         return Ok(());
     }
