@@ -3,7 +3,7 @@
 use crate::apply::Place;
 use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
-use migration::dead_letter::{self, DeadLetter};
+use migration::dead_letter::{self, DeadLetter, FailedChange};
 use migration::decode::Decoder;
 use migration::error::Result;
 use migration::layout::{Layout, TargetLayout};
@@ -61,15 +61,30 @@ impl Preparer {
     }
 
     pub(crate) fn prepare(&self, place: Place, messages: &[Message]) -> Result<Prepared> {
-        let changes = self.decoder.decode(messages);
+        let mut changes = self.decoder.decode(messages);
+        if let Some(stop) = changes.stop.take() {
+            return Err(stop.error.with("partition", &place.partition));
+        }
         let routed = route(&changes, self.instances)?;
         let undecodable = changes.undecodable.iter().map(|found| {
-            let key = found.record.as_ref().map(|(_, key)| key);
-            DeadLetter::new(&place.partition, &messages[found.message], &found.error, key)
+            let change = FailedChange {
+                index: found.index,
+                version: found.version,
+                error: &found.error,
+                table: found.record.as_ref().map(|(table, _)| self.table(*table)),
+                record: found.record.as_ref().map(|(_, key)| key),
+            };
+            DeadLetter::new(&place.partition, &messages[found.message], &change)
         });
         let rejected = routed.rejected.iter().map(|found| {
-            let message = &messages[found.message];
-            DeadLetter::new(&place.partition, message, &found.error, Some(&found.key))
+            let change = FailedChange {
+                index: found.index,
+                version: Some(found.version),
+                error: &found.error,
+                table: Some(self.table(found.table)),
+                record: Some(&found.key),
+            };
+            DeadLetter::new(&place.partition, &messages[found.message], &change)
         });
         let dead: Vec<DeadLetter> = undecodable.chain(rejected).collect();
         for letter in &dead {
@@ -83,9 +98,13 @@ impl Preparer {
             consumed: messages.len(),
             compacted: changes.compacted,
             foreign: changes.foreign,
-            oldest_made_at: messages.iter().map(|message| message.made_at).min(),
+            oldest_made_at: changes.oldest_made_at,
             firsts: Arc::clone(&self.firsts),
         })
+    }
+
+    fn table(&self, place: usize) -> &str {
+        &self.decoder.layouts()[place].source().table
     }
 
     /// Makes the batch's dead letters durable.

@@ -5,7 +5,7 @@
 //! version: only the source knows what came after a letter that no guard remembers.
 
 use migration::dead_letter::DeadLetter;
-use migration::decode::{Change, Decoder, TableChanges};
+use migration::decode::{Change, Decoder};
 use migration::error::{Error, ErrorKind, Result};
 use migration::key::Key;
 use migration::layout::Layout;
@@ -61,17 +61,11 @@ impl Replayer {
 
     /// The record that a letter speaks of, and the change if it can be decoded by now.
     fn read(&self, letter: &DeadLetter) -> Result<(&Arc<Layout>, Key, Option<Change>)> {
-        let changes = self.decoder.decode(&[letter.message()?]);
-        let decoded = |table: TableChanges| table.changes.into_iter().next();
-        let found = changes
-            .tables
-            .into_iter()
-            .enumerate()
-            .find_map(|(place, table)| decoded(table).map(|change| (place, change)));
-        if let Some((place, change)) = found {
+        if let Some((place, change)) = self.decoder.decode_one(&letter.message()?, letter.index) {
             return Ok((&self.decoder.layouts()[place], change.key.clone(), Some(change)));
         }
-        let of_table = |layout: &&Arc<Layout>| layout.source().table == letter.topic;
+        let table = letter.table.as_ref().unwrap_or(&letter.topic);
+        let of_table = |layout: &&Arc<Layout>| layout.source().table == *table;
         match (self.decoder.layouts().iter().find(of_table), letter.record()) {
             (Some(layout), Some(key)) => Ok((layout, key, None)),
             _ => Err(unreadable(letter)),

@@ -49,14 +49,20 @@ pub struct DeadLetter {
     next: Vec<u8>,
     /// The topic, or for an outbox the table that its row names.
     pub topic: String,
-    /// The source's version, if the queue gave it.
+    /// The change's version, if it is known.
     version: Option<Vec<u8>>,
+    /// The version that the queue gave the message, where that is another.
+    #[serde(default)]
+    queue_version: Option<Vec<u8>>,
     /// When the change was made.
     pub made_at: Timestamp,
     /// When it was found.
     pub found_at: Timestamp,
     /// Why it could not be applied, with the cause.
     pub error: String,
+    /// The source table of its record, where that could be read.
+    #[serde(default)]
+    pub table: Option<String>,
     /// The key of its record, where that could be read.
     record: Option<Vec<u8>>,
     /// Headers on the wire.
@@ -71,28 +77,46 @@ pub struct DeadLetter {
     pub decided_by: Option<String>,
 }
 
+/// What is known of a change that could not be applied.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedChange<'a> {
+    /// Its place among the changes of its message.
+    pub index: u32,
+    /// Its version, if it is known.
+    pub version: Option<Version>,
+    /// Why it could not be applied.
+    pub error: &'a Error,
+    /// The source table of its record, where that could be read.
+    pub table: Option<&'a str>,
+    /// The key of its record, where that could be read.
+    pub record: Option<&'a Key>,
+}
+
 impl Document for DeadLetter {
     const NAME: &'static str = "dead letter";
     const FORMAT: u32 = 1;
 }
 
 impl DeadLetter {
-    /// The letter of a message.
+    /// The letter of a change of `message`.
     #[must_use]
-    pub fn new(partition: &str, message: &Message, error: &Error, record: Option<&Key>) -> Self {
+    pub fn new(partition: &str, message: &Message, change: &FailedChange<'_>) -> Self {
+        let FailedChange { index, version, error, table, record } = *change;
         let header = |(name, value): &(Cow<'static, str>, Vec<u8>)| {
             (name.clone().into_owned(), value.clone())
         };
         Self {
             partition: partition.to_owned(),
             offset: message.offset,
-            index: 0,
+            index,
             next: message.next.as_bytes().to_vec(),
             topic: message.topic.to_string(),
-            version: message.version.map(|version| version.as_bytes().to_vec()),
+            version: version.map(|version| version.as_bytes().to_vec()),
+            queue_version: message.version.map(|version| version.as_bytes().to_vec()),
             made_at: message.made_at,
             found_at: Timestamp::now(),
             error: Chain(error).to_string(),
+            table: table.map(str::to_owned),
             record: record.map(|key| key.as_bytes().to_vec()),
             headers: message.headers.iter().map(header).collect(),
             wire_key: message.key.clone(),
@@ -108,7 +132,7 @@ impl DeadLetter {
         format!("{}/{}/{}", self.partition, self.offset, self.index)
     }
 
-    /// The version of the change, if the queue gave it.
+    /// The version of the change, if it is known.
     ///
     /// # Errors
     /// `Unreadable` if it is damaged.
@@ -168,7 +192,11 @@ impl DeadLetter {
         Ok(Message {
             position: place,
             next: place,
-            version: self.version()?,
+            version: match &self.queue_version {
+                Some(bytes) => Some(Version::new(bytes)?),
+                // Letters of older versions have one for both.
+                None => self.version()?,
+            },
             made_at: self.made_at,
             key: self.wire_key.clone(),
             headers: self
@@ -337,7 +365,7 @@ pub async fn decide(
 
 #[cfg(test)]
 mod tests {
-    use super::{DeadLetter, Fate, count_open, decide, find, keep, of_fate};
+    use super::{DeadLetter, FailedChange, Fate, count_open, decide, find, keep, of_fate};
     use crate::checkpoint::MemoryCheckpoint;
     use crate::clock::Timestamp;
     use crate::error::{Error, ErrorKind};
@@ -360,7 +388,11 @@ mod tests {
             offset,
         };
         let error = Error::new(ErrorKind::Unreadable, "decode change");
-        DeadLetter::new("out/box", &message, &error, Some(&Key::new([Value::Int(3)]).unwrap()))
+        let key = Key::new([Value::Int(3)]).unwrap();
+        let version = Some(Version::new(&[1, 2, 0]).unwrap());
+        let (table, record) = (Some("followers"), Some(&key));
+        let change = FailedChange { index: 0, version, error: &error, table, record };
+        DeadLetter::new("out/box", &message, &change)
     }
 
     #[tokio::test]
@@ -394,6 +426,7 @@ mod tests {
         let message = found.message().unwrap();
         assert_eq!(message.payload, Some(vec![0xff, 0]));
         assert_eq!(message.version, Some(Version::new(&[1, 2]).unwrap()));
+        assert_eq!(found.version().unwrap(), Some(Version::new(&[1, 2, 0]).unwrap()));
         assert_eq!(found.record(), Some(Key::new([Value::Int(3)]).unwrap()));
         assert!(found.headers().iter().any(|(name, _)| name == "__connect.errors.offset"));
     }

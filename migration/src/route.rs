@@ -5,6 +5,7 @@ use crate::decode::{Change, Changes, TableChanges};
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout::TargetLayout;
+use crate::position::Version;
 use crate::protocol::Effect;
 use crate::store::{LiveEntry, LiveWrites};
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub struct Rejected {
     pub table: usize,
     /// Index of its message in the batch.
     pub message: usize,
+    /// Its place among the changes of its message.
+    pub index: u32,
+    /// Its place in the source's commit order.
+    pub version: Version,
     /// The record's source key.
     pub key: Key,
     /// Why.
@@ -55,8 +60,14 @@ pub fn route(changes: &Changes, instances: usize) -> Result<Routed> {
         let mut entities = Vec::with_capacity(table.changes.len());
         for change in &table.changes {
             if let Err(error) = slots.push(table, change) {
-                let (message, key) = (change.message, change.key.clone());
-                routed.rejected.push(Rejected { table: place, message, key, error });
+                routed.rejected.push(Rejected {
+                    table: place,
+                    message: change.message,
+                    index: change.index,
+                    version: change.version,
+                    key: change.key.clone(),
+                    error,
+                });
                 continue;
             }
             entities.push(table.layout.entity(&change.key)?);
@@ -171,12 +182,13 @@ mod tests {
                 version: Version::new(&[number]).unwrap(),
                 position: Position::new(&[number]).unwrap(),
                 message: usize::from(number),
+                index: 0,
                 effect,
                 row: records.len().saturating_sub(1),
             });
         }
         let tables = vec![TableChanges { layout: Arc::clone(&layout), changes, records }];
-        let changes = Changes { tables, undecodable: Vec::new(), compacted: 0, foreign: 0 };
+        let changes = Changes { tables, ..Changes::none(&[]) };
         let routed = route(&changes, 3).unwrap();
         assert!(routed.rejected.is_empty());
         assert_eq!(routed.touched[0].1.len(), 7, "each entity once");
