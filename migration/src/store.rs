@@ -6,6 +6,7 @@
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
 mod memory;
+mod mysql;
 mod postgres;
 mod sqlite;
 mod step;
@@ -13,6 +14,7 @@ mod supervised;
 mod transactional;
 
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
+pub use mysql::MysqlStore;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use step::{

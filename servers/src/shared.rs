@@ -176,12 +176,30 @@ impl Database {
     }
 
     fn empty(&self) -> Result<()> {
+        self.end_sessions()?;
         let statement = match self.engine {
             Engine::MariaDb => format!("DROP DATABASE IF EXISTS {}", self.name),
             Engine::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
             Engine::Redis => "FLUSHDB".into(),
         };
         self.on_server(&statement).map(drop)
+    }
+
+    /// Ends what is still in the database: a test that is over may leave a session in the middle of
+    /// a transaction, for which `MariaDB` would wait. The other engines do not.
+    fn end_sessions(&self) -> Result<()> {
+        if !matches!(self.engine, Engine::MariaDb) {
+            return Ok(());
+        }
+        let kills = self.on_server(&format!(
+            "SELECT concat('KILL ', id) FROM information_schema.processlist WHERE db = '{}'",
+            self.name
+        ))?;
+        for kill in kills.lines() {
+            // It may have ended by itself.
+            drop(self.on_server(kill));
+        }
+        Ok(())
     }
 }
 

@@ -175,6 +175,16 @@ impl<C: Connection + 'static> Session<C> {
         })
     }
 
+    /// Takes note that the call was answered, with an error perhaps: the connection can go on.
+    pub(crate) fn keep(&mut self) {
+        self.is_settled = true;
+    }
+
+    /// Closes the connection now.
+    pub(crate) fn close(&mut self) {
+        self.connection = None;
+    }
+
     /// Takes note of how the call ended.
     pub(crate) fn settle<T>(&mut self, operation: &str, outcome: Outcome<T>) -> Result<T> {
         match self.pool.settled(operation, outcome) {

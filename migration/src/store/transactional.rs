@@ -169,7 +169,12 @@ pub trait Transaction: Send {
         limit: usize,
     ) -> Result<Vec<FoundGuard>>;
 
-    /// Writes guards, new or not; no key twice.
+    /// Writes guards, new or not; no key twice. Shared locks of a range let a live write and a repair
+    /// meet on one record: a guard that another transaction has written since [`Self::guards`] read
+    /// it, or did not find it, is not overwritten.
+    ///
+    /// # Errors
+    /// `Busy` where another transaction was quicker.
     async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()>;
 
     /// Removes up to `limit` guards of a range that are not dirty and whose version is at most

@@ -1,6 +1,7 @@
 //! Two tables that hold the same edges, a migration over them, and hands on what lies beneath.
 
 pub(crate) mod memory;
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -349,17 +350,21 @@ fn description(table: &str) -> TableDescription {
 pub(crate) fn renamed(bed: &Bed, first: &str) -> Layout {
     let mut description = description("followers");
     first.clone_into(&mut description.schema.table);
-    resolve(first, bed.layout.source(), &[description, self::description("following")])
+    let source = TableDescription {
+        schema: Schema::clone(bed.layout.source()),
+        ..self::description(SOURCE)
+    };
+    resolve(first, &source, &[description, self::description("following")])
 }
 
 async fn layout(store: &dyn Target) -> Layout {
     let source = store.describe(SOURCE).await.unwrap();
     let targets =
         [store.describe("followers").await.unwrap(), store.describe("following").await.unwrap()];
-    resolve("followers", &source.schema, &targets)
+    resolve("followers", &source, &targets)
 }
 
-fn resolve(first: &str, source: &Schema, targets: &[TableDescription; 2]) -> Layout {
+fn resolve(first: &str, source: &TableDescription, targets: &[TableDescription; 2]) -> Layout {
     let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
     let column = |(name, from): (&str, &str)| ColumnPlan {
         name: name.to_owned(),
@@ -389,6 +394,5 @@ fn resolve(first: &str, source: &Schema, targets: &[TableDescription; 2]) -> Lay
             into("following", ["follower", "followed"]),
         ],
     };
-    let source = TableDescription { schema: source.clone(), ..description(SOURCE) };
-    Layout::resolve(&table, &source, targets, 1).unwrap()
+    Layout::resolve(&table, source, targets, 1).unwrap()
 }

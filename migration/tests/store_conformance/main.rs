@@ -4,6 +4,8 @@
 mod bed;
 mod copy;
 mod live;
+#[path = "../databases/mysql.rs"]
+mod mysql_database;
 #[path = "../databases/postgres.rs"]
 mod postgres_database;
 mod purge;
@@ -16,6 +18,7 @@ mod setup;
 macro_rules! on_every_engine {
     ($($group:ident: $($test:ident)*;)*) => {
         on_engine!(memory $($group $($test)*;)*);
+        on_engine!(mysql $($group $($test)*;)*);
         on_engine!(postgres $($group $($test)*;)*);
         on_engine!(sqlite $($group $($test)*;)*);
     };
