@@ -16,14 +16,19 @@ use crate::tool;
 /// A cold download of 50 MB took 30 to 60 seconds; a slow mirror may need much longer.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1200);
 
-/// The class path of what `pom` depends on. Downloads it where the cache does not hold it.
-pub(crate) fn class_path(name: &str, pom: &str) -> Result<OsString> {
+/// The name in the cache of what `pom` depends on. Another pom is another name: an old checkout and
+/// a new one can share the cache.
+pub(crate) fn release(name: &str, pom: &str) -> String {
     let mut hasher = DefaultHasher::new();
     pom.hash(&mut hasher);
-    // Another pom is another folder: an old checkout and a new one can share the cache.
-    let name = format!("{name}-{:016x}", hasher.finish());
+    format!("{name}-{:016x}", hasher.finish())
+}
+
+/// The class path of what `pom` depends on. Downloads it where the cache does not hold it.
+pub(crate) fn class_path(release: &str, pom: &str) -> Result<OsString> {
+    let name = release;
     let cache = cache_folder()?;
-    let complete = cache.join(&name);
+    let complete = cache.join(name);
     let _lock = lock::take(&cache.join(format!("{name}.lock")), DOWNLOAD_LIMIT)?;
     if !complete.is_dir() {
         let unfinished = cache.join(format!("{name}.unfinished"));

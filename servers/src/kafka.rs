@@ -1,12 +1,11 @@
 //! Apache Kafka in `KRaft` mode, from Maven Central: one broker or three, with any listeners.
 
 mod certificates;
+mod format;
 mod properties;
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -15,10 +14,11 @@ use rustix::process::Signal;
 use crate::error::{During, Error, Result};
 use crate::home::Home;
 use crate::jars;
+use crate::jvm::Jvm;
 use crate::packages::{Kind, install};
 use crate::port::Port;
-use crate::server::{Launch, Ready, Server, isolate};
-use crate::{PASSWORD, USER, program, tool};
+use crate::server::{Launch, Ready, Server};
+use crate::tool;
 
 use properties::Addresses;
 
@@ -28,7 +28,7 @@ const POM: &str = include_str!("kafka/pom.xml");
 /// What the log looks like, and that it goes to standard output.
 const LOGGING: &str = include_str!("kafka/log4j2.properties");
 
-/// How long formatting a log directory or one command of Kafka's tools may take.
+/// How long one command of Kafka's tools may take.
 const TOOL_LIMIT: Duration = Duration::from_secs(120);
 
 /// How often new ports are tried where another program took one between look and start.
@@ -108,18 +108,20 @@ impl KafkaSettings {
     /// As [`install`] and [`Server::start`].
     pub fn start(self) -> Result<Kafka> {
         install(&[Kind::Kafka])?;
-        let class_path = download()?;
+        self.start_with(&prepare()?)
+    }
+
+    fn start_with(&self, jvm: &Jvm) -> Result<Kafka> {
         for _ in 1..PORT_ATTEMPTS {
-            match self.attempt(&class_path) {
+            match self.attempt(jvm) {
                 Err(Error::PortTaken { .. }) => {}
                 result => return result,
             }
         }
-        self.attempt(&class_path)
+        self.attempt(jvm)
     }
 
-    fn attempt(&self, class_path: &OsString) -> Result<Kafka> {
-        let cluster = cluster_id()?;
+    fn attempt(&self, jvm: &Jvm) -> Result<Kafka> {
         let mut homes = Vec::new();
         let mut ports = Vec::new();
         for _ in 0..self.brokers {
@@ -137,87 +139,66 @@ impl KafkaSettings {
         if self.listeners.iter().any(|listener| listener.is_encrypted()) {
             certificates::make(&homes[0], &certificates)?;
         }
-        let bootstrap =
-            self.listeners.iter().map(|one| (*one, addresses.bootstrap(*one))).collect();
-        let mut brokers = Vec::new();
-        for (index, home) in homes.iter().enumerate() {
-            let text = properties::text(&addresses, index, home, &certificates, &self.properties);
-            let file = home.path.join("server.properties");
-            fs::write(&file, text).during(|| format!("write {}", file.display()))?;
-            let logging = home.path.join("log4j2.properties");
-            fs::write(&logging, LOGGING).during(|| format!("write {}", logging.display()))?;
-        }
-        for (home, ports) in homes.into_iter().zip(ports) {
-            let launch = Launch {
-                kind: "kafka",
-                program: java()?,
-                arguments: self.java_arguments(class_path, &home),
-                port_arguments: |_| Vec::new(),
-                account: None,
-                ready: Ready::Log("Kafka Server started"),
-                stop: Signal::TERM,
-                quick_stop: None,
-            };
-            brokers.push(Server::prepare(launch, home, ports));
-        }
-        let mut kafka = Kafka { brokers, bootstrap, certificates, class_path: class_path.clone() };
-        kafka.in_parallel(|broker| {
-            format(broker, class_path, &cluster).and_then(|()| broker.start())
-        })?;
+        self.write_files(&addresses, &homes, &certificates, jvm)?;
+        let named = self.listeners.iter().map(|one| (*one, addresses.bootstrap(*one)));
+        let bootstrap = named.collect();
+        let homes = homes.into_iter().zip(ports);
+        let brokers = homes.map(|(home, ports)| self.broker(jvm, home, ports)).collect();
+        let mut kafka = Kafka { brokers, bootstrap, certificates, jvm: jvm.clone() };
+        kafka.start()?;
         Ok(kafka)
     }
 
-    fn java_arguments(&self, class_path: &OsString, home: &Home) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = self.jvm.iter().map(Into::into).collect();
+    fn write_files(
+        &self,
+        addresses: &Addresses<'_>,
+        homes: &[Home],
+        certificates: &Path,
+        jvm: &Jvm,
+    ) -> Result<()> {
+        let cluster = format::random_id()?;
+        let snapshot = format::snapshot(jvm, &homes[0], &jars::release("kafka", POM))?;
+        for (index, home) in homes.iter().enumerate() {
+            format::format(&home.path.join("data"), index + 1, &cluster, &snapshot)?;
+            let text = properties::text(addresses, index, home, certificates, &self.properties);
+            for (name, text) in [("server.properties", &*text), ("log4j2.properties", LOGGING)] {
+                let path = home.path.join(name);
+                fs::write(&path, text).during(|| format!("write {}", path.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn broker(&self, jvm: &Jvm, home: Home, ports: Vec<Port>) -> Server {
         let logging = home.path.join("log4j2.properties");
-        arguments.push(format!("-Dlog4j2.configurationFile={}", logging.display()).into());
-        arguments.extend(["-cp".into(), class_path.clone(), "kafka.Kafka".into()]);
+        let mut options = self.jvm.clone();
+        options.push(format!("-Dlog4j2.configurationFile={}", logging.display()));
+        let mut arguments = jvm.arguments(&options, "kafka.Kafka");
         arguments.push(home.path.join("server.properties").into());
-        arguments
+        let launch = Launch {
+            kind: "kafka",
+            program: jvm.java().to_owned(),
+            arguments,
+            port_arguments: |_| Vec::new(),
+            account: None,
+            ready: Ready::Log("Kafka Server started"),
+            stop: Signal::TERM,
+            quick_stop: None,
+        };
+        Server::prepare(launch, home, ports)
     }
 }
 
-/// Kafka's class path. Downloads it where the cache does not hold it.
-pub(crate) fn download() -> Result<OsString> {
-    jars::class_path("kafka", POM)
-}
-
-/// Prepares the broker's log directory, with the accounts of `SCRAM`.
-fn format(broker: &Server, class_path: &OsString, cluster: &str) -> Result<()> {
-    let mut command = java_tool(class_path, broker.directory(), "kafka.tools.StorageTool")?;
-    command.args(["format", "--cluster-id", cluster, "--config"]);
-    command.arg(broker.directory().join("server.properties"));
-    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        let account = format!("{mechanism}=[name={USER},password={PASSWORD}]");
-        command.args(["--add-scram".into(), account]);
-    }
-    broker.run_beside(&mut command, TOOL_LIMIT).map(drop)
-}
-
-fn java_tool(class_path: &OsString, directory: &Path, class: &str) -> Result<Command> {
-    let mut command = Command::new(java()?);
-    isolate(&mut command, directory, None);
-    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(class_path).arg(class);
-    Ok(command)
-}
-
-fn java() -> Result<PathBuf> {
-    program::find("java").ok_or_else(|| Error::Missing {
-        what: "java".into(),
-        hint: "run as root: apt-get install default-jre-headless".into(),
+/// Downloads Kafka, and makes what the cache keeps for a quick start, where either is missing.
+pub(crate) fn prepare() -> Result<Jvm> {
+    let release = jars::release("kafka", POM);
+    let jvm = Jvm::new(jars::class_path(&release, POM)?)?;
+    jvm.with_archive("kafka", |option| {
+        let mut settings = kafka();
+        settings.jvm.push(option.to_owned());
+        // In order: the archive is written when the broker ends by itself.
+        settings.start_with(&jvm)?.brokers()[0].stop()
     })
-}
-
-/// Sixteen random bytes in base64url, as Kafka wants them.
-fn cluster_id() -> Result<String> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut random = [0; 21];
-    let source = || "read /dev/urandom".to_owned();
-    let mut file = fs::File::open("/dev/urandom").during(source)?;
-    std::io::Read::read_exact(&mut file, &mut random).during(source)?;
-    let digits = random.iter().map(|byte| char::from(DIGITS[usize::from(byte % 64)]));
-    // The first is fixed because a dash would be an option, and the last holds only two bits.
-    Ok(std::iter::once('M').chain(digits.take(20)).chain(std::iter::once('A')).collect())
 }
 
 /// A running Kafka cluster.
@@ -226,7 +207,7 @@ pub struct Kafka {
     brokers: Vec<Server>,
     bootstrap: Vec<(Listener, String)>,
     certificates: PathBuf,
-    class_path: OsString,
+    jvm: Jvm,
 }
 
 impl Kafka {
@@ -283,7 +264,7 @@ impl Kafka {
     /// # Errors
     /// [`Error::Tool`] with what it printed.
     pub fn run(&self, class: &str, arguments: &[&str], input: &str) -> Result<String> {
-        let mut command = java_tool(&self.class_path, self.brokers[0].directory(), class)?;
+        let mut command = self.jvm.tool(self.brokers[0].directory(), class);
         command.args(["--bootstrap-server", self.bootstrap(Listener::Plain)]).args(arguments);
         tool::run(&mut command, input, TOOL_LIMIT)
     }

@@ -21,6 +21,7 @@ mod account;
 mod error;
 mod home;
 mod jars;
+mod jvm;
 mod kafka;
 mod lock;
 mod mariadb;

@@ -118,6 +118,12 @@ impl MariaDbSettings {
 /// in the cache: two seconds saved at each start.
 fn data_folder(home: &Home, account: Option<Account>) -> Result<PathBuf> {
     let version = tool::run(Command::new(find("mariadbd")?).arg("--version"), "", COPY_LIMIT)?;
+    if version.trim().is_empty() {
+        // A full disk: what it printed found no place. No data directory would either.
+        return Err(Error::Request(
+            "mariadbd does not say its version\nhint: is the disk full?".into(),
+        ));
+    }
     let fit = |letter: char| letter.is_ascii_alphanumeric() || letter == '.';
     let version = version.replace(|letter| !fit(letter), "_");
     let name = format!("empty-{}", version.trim_matches('_'));

@@ -103,7 +103,7 @@ impl Need {
 pub fn install(kinds: &[Kind]) -> Result<()> {
     install_packages(kinds)?;
     if kinds.contains(&Kind::Kafka) {
-        kafka::download()?;
+        kafka::prepare()?;
     }
     Ok(())
 }

@@ -193,11 +193,6 @@ impl Server {
         }
     }
 
-    /// Runs a program that prepares the server's directory; it dies with this process.
-    pub(crate) fn run_beside(&self, command: &mut Command, limit: Duration) -> Result<String> {
-        self.home.run(command, limit)
-    }
-
     fn spawn(&mut self) -> Result<()> {
         let path = self.home.log();
         let opening = || format!("open {}", path.display());
