@@ -12,7 +12,7 @@ FAULTS := --features migration/faults,cutover/faults
 # What the tests need: C libraries to build with, and the real servers.
 KINDS := build,mariadb,postgres,redis,kafka
 
-.PHONY: help demo test servers faults model bench clean
+.PHONY: help demo up down servers test faults model bench clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ demo: ## Carries out a whole migration under live writes, in three minutes; CHAO
 
 servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka
 	$(CARGO) run $(RELEASE) -p servers -- install $(KINDS)
+
+up: ## Starts a MariaDB, a PostgreSQL, a Redis and a Kafka to play with, and prints their URLs
+	@$(CARGO) run --quiet $(RELEASE) -p servers -- up mariadb,postgres,redis,kafka
+
+down: ## Stops what make up has started, and removes its data
+	@$(CARGO) run --quiet $(RELEASE) -p servers -- down
 
 test: servers ## Everything that must hold before a change lands: format, lints and all tests
 	$(CARGO) fmt --all --check

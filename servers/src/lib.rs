@@ -35,6 +35,7 @@ mod redis;
 mod server;
 pub mod shared;
 mod tool;
+pub mod up;
 mod watchdog;
 pub mod with;
 

@@ -27,15 +27,30 @@ pub(crate) fn take(path: &Path, limit: Duration) -> Result<File> {
 
 /// Takes the lock if nobody holds it.
 pub(crate) fn try_take(path: &Path) -> Result<Option<File>> {
-    let file = OpenOptions::new()
+    let file = open(path)?;
+    answer(path, file.try_lock()).map(|free| free.then_some(file))
+}
+
+/// Whether somebody holds the lock. Several may ask at once without seeing each other.
+pub(crate) fn is_held(path: &Path) -> Result<bool> {
+    let file = open(path)?;
+    answer(path, file.try_lock_shared()).map(|free| !free)
+}
+
+fn open(path: &Path) -> Result<File> {
+    OpenOptions::new()
         .create(true)
         .truncate(false)
+        .read(true)
         .write(true)
         .open(path)
-        .during(|| format!("open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
+        .during(|| format!("open {}", path.display()))
+}
+
+fn answer(path: &Path, taken: std::result::Result<(), TryLockError>) -> Result<bool> {
+    match taken {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(cause)) => {
             Err(Error::System { operation: format!("lock {}", path.display()), cause })
         }

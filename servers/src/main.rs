@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use servers::{Error, Kind, Result, install, with};
+use servers::{Error, Kind, Result, install, up, with};
 
 const USAGE: &str = "\
 usage:
   servers install KINDS             installs what is missing (as root)
   servers with KINDS -- COMMAND     starts one of each, runs COMMAND beside them, stops them
-KINDS is a list such as mariadb,postgres,redis; `build` stands for the C libraries";
+  servers up KINDS                  starts one of each to stay, and prints their URLs
+  servers down                      stops what up has started
+KINDS is a list such as mariadb,postgres,redis,kafka; `build` stands for the C libraries";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +35,20 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             let code = status.code().unwrap_or(130);
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
         }
+        [verb, list] if verb == "up" => {
+            let environment = up::up(&kinds(list)?)?;
+            print(&environment);
+            Ok(ExitCode::SUCCESS)
+        }
+        [verb] if verb == "down" => {
+            up::down()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // Not for people: what `up` leaves running.
+        [verb, list] if verb == "hold" => {
+            up::hold(&kinds(list)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         _ => Err(Error::Request(USAGE.into())),
     }
 }
@@ -44,4 +60,9 @@ fn kinds(list: &str) -> Result<Vec<Kind>> {
 #[expect(clippy::print_stderr, reason = "this is a program")]
 fn complain(message: &str) {
     eprintln!("servers: {message}");
+}
+
+#[expect(clippy::print_stdout, reason = "this is a program")]
+fn print(text: &str) {
+    print!("{text}");
 }

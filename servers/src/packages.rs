@@ -13,6 +13,7 @@ use crate::kafka;
 use crate::lock;
 use crate::notice::notice;
 use crate::program;
+use crate::shared;
 use crate::tool;
 
 /// A cold installation took about 15 seconds; a slow mirror may need much longer.
@@ -53,6 +54,24 @@ impl Kind {
         ("redis", Self::Redis),
         ("kafka", Self::Kafka),
     ];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
+
+    /// The variable that names the shared server of this kind to tests, if it is a server.
+    #[must_use]
+    pub fn variable(self) -> Option<&'static str> {
+        match self {
+            Self::Build => None,
+            Self::MariaDb => Some(shared::MARIADB_URL),
+            Self::Postgres => Some(shared::POSTGRES_URL),
+            Self::Redis => Some(shared::REDIS_URL),
+            Self::Kafka => Some(shared::KAFKA_BROKERS),
+        }
+    }
 
     fn need(self) -> Need {
         let (programs, files, packages): (&[_], &[_], &[_]) = match self {

@@ -1,8 +1,9 @@
 //! `servers with mariadb,postgres -- COMMAND`: one of each for as long as a command runs.
 
 use std::process::{Command, ExitStatus};
+use std::thread;
 
-use crate::error::{During, Result};
+use crate::error::{During, Error, Result};
 use crate::kafka::{Kafka, Listener};
 use crate::mariadb::MariaDb;
 use crate::notice::notice;
@@ -26,6 +27,18 @@ enum Member {
     Kafka(Kafka),
 }
 
+impl Member {
+    fn start(kind: Kind) -> Result<Option<Self>> {
+        Ok(match kind {
+            Kind::Build => None,
+            Kind::MariaDb => Some(Self::MariaDb(start_mariadb()?)),
+            Kind::Postgres => Some(Self::Postgres(start_postgres()?)),
+            Kind::Redis => Some(Self::Redis(start_redis()?)),
+            Kind::Kafka => Some(Self::Kafka(start_kafka()?)),
+        })
+    }
+}
+
 impl Fleet {
     /// Installs what is missing, and starts one server of each kind.
     ///
@@ -33,17 +46,16 @@ impl Fleet {
     /// As [`install`] and [`Server::start`].
     pub fn start(kinds: &[Kind]) -> Result<Self> {
         install(kinds)?;
-        let mut servers = Vec::new();
-        for kind in kinds {
-            servers.extend(match kind {
-                Kind::Build => None,
-                Kind::MariaDb => Some(Member::MariaDb(start_mariadb()?)),
-                Kind::Postgres => Some(Member::Postgres(start_postgres()?)),
-                Kind::Redis => Some(Member::Redis(start_redis()?)),
-                Kind::Kafka => Some(Member::Kafka(start_kafka()?)),
-            });
-        }
-        Ok(Self { servers })
+        let died = || Error::Request("the thread that starts a server panicked".into());
+        thread::scope(|scope| {
+            let threads = kinds.iter().map(|kind| scope.spawn(|| Member::start(*kind)));
+            let threads: Vec<_> = threads.collect();
+            // All are joined before the first error ends this: what did start is stopped then.
+            let started: Vec<_> =
+                threads.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(died()))).collect();
+            let servers: Result<Vec<_>> = started.into_iter().collect();
+            Ok(Self { servers: servers?.into_iter().flatten().collect() })
+        })
     }
 
     /// The variables that name the servers to tests.

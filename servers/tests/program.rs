@@ -51,6 +51,44 @@ fn what_a_killed_program_and_its_killed_watchdogs_left_the_next_start_removes() 
 }
 
 #[test]
+fn servers_stay_up_until_they_are_taken_down_and_up_again_changes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let servers = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let output = command.args(arguments).env("TMPDIR", place.path()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let ping = |environment: &str| {
+        let url = environment.trim().split('=').nth(1).unwrap();
+        Command::new("redis-cli").args(["-e", "-u", url, "PING"]).output().unwrap().status.success()
+    };
+    let (is_up, environment) = servers(&["up", "redis"]);
+    assert!(is_up && environment.starts_with("export MIDFLIGHT_TEST_REDIS_URL=redis://"));
+    assert_eq!(servers(&["up", "redis"]), (true, environment.clone()));
+    assert!(!servers(&["up", "redis,postgres"]).0, "a server that does not run was promised");
+    assert!(ping(&environment));
+    assert!(servers(&["down"]).0);
+    assert!(!ping(&environment));
+    assert!(servers(&["down"]).0, "down twice");
+    let left = fs::read_dir(place.path()).unwrap().next().unwrap().unwrap().path().join("run");
+    assert_eq!(fs::read_dir(left).unwrap().count(), 0);
+}
+
+#[test]
+fn two_ups_at_once_are_one() {
+    let place = tempfile::tempdir().unwrap();
+    let servers = |verb: &'static [&'static str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(verb).env("TMPDIR", place.path()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let ups = [servers(&["up", "redis"]), servers(&["up", "redis"])];
+    let outputs = ups.map(|up| up.wait_with_output().unwrap());
+    assert!(servers(&["down"]).wait().unwrap().success());
+    assert!(outputs.iter().all(|output| output.status.success()));
+    assert_eq!(outputs[0].stdout, outputs[1].stdout);
+}
+
+#[test]
 fn a_request_that_makes_no_sense_is_refused_with_what_would() {
     for (arguments, expected) in [
         (vec!["with", "oracle", "--", "true"], "none of build, mariadb"),
