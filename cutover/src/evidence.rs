@@ -26,7 +26,7 @@ pub async fn gather(plan: &Plan, checkpoint: &dyn CheckpointStore, current: &Cur
     let generation = current.record.generation;
     Evidence {
         now,
-        plan: plan.digest.clone(),
+        edition: plan.edition(),
         record: current.record.clone(),
         rollback_file: seen(RollbackFile::new(&plan.cutover.rollback_file).exists()),
         verdicts: seen(verdicts(checkpoint).await),

@@ -28,8 +28,8 @@ pub type Seen<T> = Result<T, String>;
 pub struct Evidence {
     /// The moment of evaluation.
     pub now: Timestamp,
-    /// Digest of the plan.
-    pub plan: String,
+    /// What a verdict must hold for: see [`migration::plan::Plan::edition`].
+    pub edition: String,
     /// The stage entry.
     pub record: Record,
     /// Whether the rollback file exists.

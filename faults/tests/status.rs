@@ -37,12 +37,13 @@ async fn a_phase_that_was_told_to_stop_has_stopped_and_not_crashed() {
     let bed = ready().await;
     drop(bed.run("backfill", &["set", "rate=100"]).ok());
     drop(bed.run("verify", &["pause"]).ok());
-    for (program, busy) in
-        [("dual-write", "running"), ("backfill", "running"), ("verify", "paused")]
+    // A script must not take what was stopped half way for what is done.
+    for (program, busy, code) in
+        [("dual-write", "running", 0), ("backfill", "running", 3), ("verify", "paused", 4)]
     {
         let running = bed.start(program, &["run"]);
         wait_until(&bed, program, |seen| seen["activity"] == busy);
-        drop(running.drain().ok());
+        assert_eq!(running.drain().code, Some(code), "{program}");
         let seen = process(&bed, program);
         assert_eq!((&seen["activity"], &seen["silent"]), (&"stopped".into(), &false.into()));
         let text = bed.run(program, &["status"]).ok();
@@ -85,7 +86,8 @@ async fn a_copy_that_was_killed_goes_on_where_it_was_and_ends_with_everything() 
     drop(bed.run("backfill", &["set", "rate=unlimited"]).ok());
     drop(again.wait().ok());
     let seen = process(&bed, "backfill");
-    assert_eq!((&seen["done"], &seen["total"]), (&ROWS.into(), &ROWS.into()), "{seen}");
+    // What was committed and not yet noted when it was killed is read once more.
+    assert!(seen["done"].as_u64() >= Some(ROWS) && seen["total"] == ROWS, "{seen}");
     assert_eq!((&seen["ratio"], &seen["activity"]), (&1.0.into(), &"done".into()));
     assert!(bed.run("backfill", &["status"]).ok().contains("100.0 %; done"));
 }

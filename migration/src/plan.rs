@@ -62,6 +62,12 @@ impl Plan {
             .map_err(|error| error.with("file", path.display()))
     }
 
+    /// What a verdict holds for: the plan, and the source's history.
+    #[must_use]
+    pub fn edition(&self) -> String {
+        format!("{}@{}", self.digest, self.source.epoch)
+    }
+
     /// Reads the text of a plan whose relative paths start at `dir`.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 pass, 1 failed, 2 usage, 3 differences above the pass mark, \
-    4 inconclusive, 5 another run is under way, 6 timed out, 7 refused.";
+    4 inconclusive or stopped, 5 another run is under way, 6 timed out, 7 refused.";
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum Command {

@@ -35,8 +35,8 @@ pub struct RunRecord {
     pub id: String,
     /// What it compares.
     pub scope: Scope,
-    /// Digest of the plan it began with.
-    pub plan_digest: String,
+    /// The plan and the history of the source it began with: see [`migration::plan::Plan::edition`].
+    pub edition: String,
     /// When it began.
     pub started_at: Timestamp,
     /// How often it was interrupted and gone on with.
@@ -74,11 +74,11 @@ impl Document for Difference {
 impl RunRecord {
     /// A run that begins.
     #[must_use]
-    pub fn new(scope: Scope, plan_digest: String, now: Timestamp) -> Self {
+    pub fn new(scope: Scope, edition: String, now: Timestamp) -> Self {
         Self {
             id: now.to_rfc3339().replace([':', '.'], "-"),
             scope,
-            plan_digest,
+            edition,
             started_at: now,
             interruptions: 0,
             resumed_at: None,

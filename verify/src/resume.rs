@@ -24,7 +24,7 @@ pub(crate) struct Wanted<'a> {
 /// Why a run may not be gone on with; `None` if it may.
 pub(crate) fn obstacle(record: &RunRecord, wanted: &Wanted<'_>) -> Option<String> {
     let oldest = wanted.plan.cutover.gate.verdict_age_max;
-    if record.plan_digest != wanted.plan.digest {
+    if record.edition != wanted.plan.edition() {
         return Some("it was about another plan".to_owned());
     }
     if !record.scope.is_like(wanted.scope) {
@@ -72,7 +72,7 @@ mod tests {
     /// What stands in the way of a run, `age` after it began.
     fn stands_in_the_way(change: impl FnOnce(&mut RunRecord), age: Duration) -> Option<String> {
         let plan = plan();
-        let mut record = RunRecord::new(Scope::Full, plan.digest.clone(), BEGAN);
+        let mut record = RunRecord::new(Scope::Full, plan.edition(), BEGAN);
         record.basis = Some(basis(1));
         change(&mut record);
         let (basis, now) = (basis(1), BEGAN.plus(age));
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_run_about_something_else_is_not_gone_on_with() {
         let soon = Duration::from_secs(1);
-        assert!(stands_in_the_way(|run| run.plan_digest = "another".into(), soon).is_some());
+        assert!(stands_in_the_way(|run| run.edition = "another".into(), soon).is_some());
         let sample = Sample::new(1, 0.1).unwrap();
         assert!(stands_in_the_way(|run| run.scope = Scope::Sampled { sample }, soon).is_some());
         assert!(stands_in_the_way(|run| run.basis = Some(basis(0)), soon).is_some());

@@ -265,6 +265,6 @@ fn verdict(record: &RunRecord, rate_max: f64) -> Verdict {
         interruptions: record.interruptions,
         resumed: record.resumed_at,
         finished: Timestamp::now(),
-        plan: record.plan_digest.clone(),
+        edition: record.edition.clone(),
     }
 }

@@ -84,13 +84,14 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
         running.progress.complete();
     }
     running.finish(Activity::at_end(&copied, |ended| *ended == Ended::Done)).await?;
-    let ended = match copied? {
-        Ended::Done if what.sample.is_some() => "sampled",
-        Ended::Done => "done",
-        Ended::Stopped => "stopped",
+    let (ended, exit) = match copied? {
+        Ended::Done if what.sample.is_some() => ("sampled", Exit::Done),
+        Ended::Done => ("done", Exit::Done),
+        // Whatever comes next in a script must not take half a copy for a whole one.
+        Ended::Stopped => ("stopped", Exit::NotMet),
     };
     print(args, &summary(ended, &counters, started.elapsed()))?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// The layouts of the tables that were asked for: all, unless some were named.

@@ -55,7 +55,7 @@ fn passes(whole: bool) -> Verdict {
         interruptions: 0,
         resumed: None,
         finished: ago(60),
-        plan: "p".to_owned(),
+        edition: "p".to_owned(),
     }
 }
 
@@ -63,7 +63,7 @@ fn passes(whole: bool) -> Verdict {
 fn good() -> Evidence {
     Evidence {
         now: NOW,
-        plan: "p".to_owned(),
+        edition: "p".to_owned(),
         record: at(Stage::At(StagePlan::Mirror)),
         rollback_file: Ok(false),
         verdicts: Ok(VerdictsSeen { latest: vec![passes(true)], whole: Some(passes(true)) }),
@@ -104,7 +104,7 @@ fn a_verdict_that_is_missing_old_or_about_something_else_is_unknown() {
     );
     assert_eq!(whole(|v| v.started = ago(3_601)), Outcome::Unknown);
     assert_eq!(whole(|v| v.started = ago(3_600)), Outcome::Met);
-    assert_eq!(whole(|v| v.plan = "another".to_owned()), Outcome::Unknown);
+    assert_eq!(whole(|v| v.edition = "another".to_owned()), Outcome::Unknown);
     assert_eq!(whole(|v| v.outcome = verdict::Outcome::Inconclusive), Outcome::Unknown);
 }
 

@@ -16,7 +16,7 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
         Err(why) => return unreadable(NAME, why),
     };
     // A verdict about a sample cannot open the gate, but it can show that something is wrong.
-    let mine = |verdict: &&Verdict| verdict.plan == evidence.plan;
+    let mine = |verdict: &&Verdict| verdict.edition == evidence.edition;
     let failed = |verdict: &&Verdict| verdict.outcome == Outcome::Fail;
     if let Some(verdict) = seen.latest.iter().chain(&seen.whole).filter(mine).find(failed) {
         return not_met(NAME, format!("fails: {}; see `verify diff`", figures(verdict)));

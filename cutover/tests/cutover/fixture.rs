@@ -78,7 +78,7 @@ impl Fixture {
             interruptions: 0,
             resumed: None,
             finished: now,
-            plan: self.plan.digest.clone(),
+            edition: self.plan.edition(),
         };
         verdict::append(store, &verdict).await.unwrap();
     }

@@ -98,8 +98,8 @@ pub struct Verdict {
     pub resumed: Option<Timestamp>,
     /// When it ended.
     pub finished: Timestamp,
-    /// Digest of the plan.
-    pub plan: String,
+    /// What it holds for: see [`Plan::edition`](crate::plan::Plan::edition).
+    pub edition: String,
 }
 
 impl Document for Verdict {
@@ -189,7 +189,7 @@ mod tests {
             interruptions: 0,
             resumed: None,
             finished: Timestamp(2),
-            plan: "digest".to_owned(),
+            edition: "digest".to_owned(),
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::error::ErrorKind;
 use std::process::ExitCode;
 
-/// How a command ended. A drained `SIGTERM` is [`Exit::Done`].
+/// How a command ended. A drained `SIGTERM` is [`Exit::Done`] for what runs until it is stopped, and
+/// not for what was stopped before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
@@ -13,9 +14,9 @@ pub enum Exit {
     Failed = 1,
     /// 2: the command line or the plan is wrong.
     Usage = 2,
-    /// 3: differences found, gate not met, not ready.
+    /// 3: differences found, gate not met, not ready, stopped with something left to copy.
     NotMet = 3,
-    /// 4: too little evidence, or records still moving.
+    /// 4: too little evidence, records still moving, stopped before the verdict.
     Inconclusive = 4,
     /// 5: another process holds the lock, or fenced this one.
     Held = 5,

@@ -56,7 +56,8 @@ pub(super) async fn run(shared: &SharedArgs, how: &RunArgs, shutdown: &Shutdown)
     match compared? {
         Compared::Stopped => {
             tracing::info!("stopped; `verify run` goes on from here");
-            Ok(Exit::Done)
+            // Nothing was judged: no script may take it for a pass.
+            Ok(Exit::Inconclusive)
         }
         Compared::Judged(verdict, tally) => {
             let outcome = verdict.outcome;
@@ -224,7 +225,7 @@ async fn begin(
             }
         }
     }
-    let record = RunRecord::new(scope, plan.digest.clone(), now);
+    let record = RunRecord::new(scope, plan.edition(), now);
     let revision = records.save(&record, records.revision().await?).await?;
     Ok(Begun::Open(Box::new(record), revision))
 }
