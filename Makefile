@@ -4,6 +4,9 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 FLIGHT := playbooks/first-flight
+# Longest run of the demo, building aside. Chaos has no limit: it takes what the kills cost.
+TIME_MAX ?= 3m
+IN_TIME = $(if $(filter-out 0 no false,$(CHAOS)),,--time-max $(TIME_MAX))
 # One profile for the demo and the tests, so that the dependencies are compiled once.
 RELEASE := --release --locked
 # Named points at which the tests kill a phase; the demo and a release have none.
@@ -20,7 +23,7 @@ help: ## Lists the targets
 demo: ## Carries out a whole migration under live writes, in three minutes; CHAOS=1 kills a phase every second
 	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p cutover -p service -p playbook
 	rm -rf $(FLIGHT)/flight
-	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128
+	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128 $(IN_TIME)
 
 servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka
 	$(CARGO) run $(RELEASE) -p servers -- install $(KINDS)

@@ -1,7 +1,9 @@
 //! The command line.
 
 use clap::builder::BoolishValueParser;
+use migration::cli::parse_duration;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Runs a playbook's README: the commands a person would type, in order.
 #[derive(Debug, clap::Parser)]
@@ -41,4 +43,7 @@ pub struct RunArgs {
     /// Fails if any process needed more memory than this, in MiB.
     #[arg(long, value_name = "MIB")]
     pub memory_max: Option<u64>,
+    /// Fails if the whole playbook took longer than this, such as `3m`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub time_max: Option<Duration>,
 }

@@ -67,8 +67,17 @@ pub(crate) async fn run(args: &RunArgs) -> Result<()> {
     };
     let stopped = runner.stop_all().await;
     ended.and(stopped)?;
-    runner.sum_up(since.elapsed());
-    args.memory_max.map_or(Ok(()), |most| runner.peak.check(most))
+    let took = since.elapsed();
+    runner.sum_up(took);
+    args.memory_max.map_or(Ok(()), |most| runner.peak.check(most))?;
+    match args.time_max {
+        // At the end, so that what was shown on the way says where the time went.
+        Some(most) if took > most => Err(Error::new(ErrorKind::TimedOut, "run playbook in time")
+            .with("seconds", format!("{:.1}", took.as_secs_f64()))
+            .with("most", format!("{:.1}", most.as_secs_f64()))
+            .hint("is the machine busy with something else?")),
+        _ => Ok(()),
+    }
 }
 
 impl Runner {

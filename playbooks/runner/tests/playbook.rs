@@ -89,3 +89,12 @@ fn a_process_that_needs_more_memory_than_allowed_fails_the_run() {
     let output = run("$ service run &\n$ sleep 0.3", &["--memory-max", "0"]);
     assert!(stderr(&output).contains("peak memory"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_playbook_that_takes_longer_than_allowed_fails_after_its_last_command() {
+    let output = run("$ sleep 0.3\n$ echo last", &["--time-max", "100ms"]);
+    assert!(!output.status.success() && stdout(&output).contains("\nlast"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("in time"), "{}", stderr(&output));
+    let output = run("$ echo last", &["--time-max", "1m"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}

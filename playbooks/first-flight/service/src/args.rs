@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+/// Live writes that the service makes a second.
+const CHANGES: u32 = 2_000;
+/// Lists that it reads a second.
+const LISTS: u32 = 500;
+
 /// The service of the first-flight playbook.
 #[derive(Debug, clap::Parser)]
 #[command(name = "service", version)]
@@ -51,10 +56,10 @@ pub struct RunArgs {
     #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
     pub config: PathBuf,
     /// Live writes a second.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = CHANGES)]
     pub changes: u32,
     /// Lists read a second.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = LISTS)]
     pub lists: u32,
     /// A list of the engineers' own, read about once a second. May be repeated.
     #[arg(long, value_name = "LIST")]
@@ -80,4 +85,14 @@ pub struct JudgeArgs {
     /// not given.
     #[arg(long, value_name = "MS")]
     pub lag_max_ms: Option<u64>,
+    /// Live writes a second that `service run` was asked for.
+    #[arg(long, default_value_t = CHANGES)]
+    pub changes: u32,
+    /// Lists read a second that it was asked for.
+    #[arg(long, default_value_t = LISTS)]
+    pub lists: u32,
+    /// How much of both there must have been, in percent. Lower it where the machine is too slow.
+    #[arg(long, env = "FLIGHT_RATE_MIN", default_value_t = 90, value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub rate_min: u8,
 }

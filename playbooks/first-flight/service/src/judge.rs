@@ -8,6 +8,7 @@ mod expected;
 mod finding;
 mod history;
 mod names;
+mod pace;
 mod reads;
 mod screen;
 mod stages;
@@ -25,6 +26,7 @@ use expected::Expected;
 use finding::Findings;
 use migration::error::Result;
 use migration::plan::Plan;
+use pace::{Asked, Traffic};
 use reads::Reads;
 use screen::Screen;
 use stages::Stages;
@@ -39,7 +41,8 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<Outcome> {
         Some(millis) => Duration::from_millis(millis),
         None => ask::lag_printed(&args.config)?,
     };
-    let judgement = weigh(&dir, &args.data, &stages, lag_max)?;
+    let asked = Asked { changes: args.changes, lists: args.lists, least_percent: args.rate_min };
+    let judgement = weigh(&dir, &args.data, &stages, Promised { lag_max, asked })?;
     say(&judgement.text);
     dir.keep_report(&judgement.text)?;
     Ok(judgement.outcome)
@@ -52,24 +55,43 @@ struct Judgement {
     text: String,
 }
 
-fn weigh(dir: &FlightDir, data: &Path, stages: &Stages, lag_max: Duration) -> Result<Judgement> {
+/// What a flight is held against, beside its own records.
+#[derive(Debug, Clone, Copy)]
+struct Promised {
+    /// The most lag that was printed.
+    lag_max: Duration,
+    /// What the service was asked for.
+    asked: Asked,
+}
+
+fn weigh(dir: &FlightDir, data: &Path, stages: &Stages, promised: Promised) -> Result<Judgement> {
+    let Promised { lag_max, asked } = promised;
+    let mut traffic = Traffic::default();
     let mut findings = Findings::default();
     let mut expected = Expected::default();
     for edge in seed::edges(data)? {
         expected.begin_with(&edge?);
     }
     for line in LogReader::<OracleLine>::open(&dir.oracle())? {
-        expected.acknowledge(&line?, &mut findings);
+        let line = line?;
+        traffic.changes.hear(line.begun_at);
+        expected.acknowledge(&line, &mut findings);
     }
     let stores = stores::compare(dir, &mut expected, &mut findings)?;
     let mut reads = Reads::default();
     for line in LogReader::<ReadLine>::open(&dir.reads())? {
-        reads.hear(&line?, &expected, stages, &mut findings);
+        let line = line?;
+        if line.answered {
+            traffic.lists.hear(line.begun_at);
+        }
+        reads.hear(&line, &expected, stages, &mut findings);
     }
+    traffic.check(asked, &mut findings);
     let reads = reads.judge(&expected, stages, &mut findings);
     reads.check_staleness(lag_max, &mut findings);
-    let (expected, stores, reads) = (&expected, &stores, &reads);
-    let text = Screen { expected, stores, reads, stages, lag_max }.text(&findings);
+    let (expected, stores, reads, traffic) = (&expected, &stores, &reads, &traffic);
+    let screen = Screen { expected, stores, reads, stages, lag_max, traffic, asked };
+    let text = screen.text(&findings);
     let outcome = if findings.is_empty() { Outcome::Done } else { Outcome::Failed };
     Ok(Judgement { outcome, text })
 }

@@ -2,6 +2,7 @@
 
 use super::expected::Expected;
 use super::finding::Findings;
+use super::pace::{Asked, Pace, Traffic};
 use super::reads::JudgedReads;
 use super::stages::Stages;
 use super::stores::Compared;
@@ -16,6 +17,8 @@ pub(super) struct Screen<'a> {
     pub(super) reads: &'a JudgedReads,
     pub(super) stages: &'a Stages,
     pub(super) lag_max: Duration,
+    pub(super) traffic: &'a Traffic,
+    pub(super) asked: Asked,
 }
 
 impl Screen<'_> {
@@ -37,6 +40,9 @@ impl Screen<'_> {
             expected.deletes
         )?;
         writeln!(out, "             {} edges must be there", expected.len())?;
+        let Traffic { changes, lists } = self.traffic;
+        writeln!(out, "traffic      {}", rate(changes, "changes", self.asked.changes))?;
+        writeln!(out, "             {}", rate(lists, "lists", self.asked.lists))?;
         writeln!(out, "source       {} edges compared, key by key", stores.source)?;
         writeln!(
             out,
@@ -92,6 +98,11 @@ impl Screen<'_> {
         }
         Ok(())
     }
+}
+
+fn rate(pace: &Pace, what: &str, asked: u32) -> String {
+    let (mean, least) = (pace.mean(), pace.least());
+    format!("{mean} {what} a second of {asked} asked for, {least} in the slowest ten seconds")
 }
 
 fn millis(duration: Duration) -> String {

@@ -1,7 +1,8 @@
 //! Small flights with one thing planted in each: the judge has to find it, and name it.
 
+use super::pace::Asked;
 use super::stages::{StageSpan, Stages};
-use super::weigh;
+use super::{Promised, weigh};
 use crate::Outcome;
 use crate::edge::{Edge, ListDigest};
 use crate::files::{FlightDir, shard_of};
@@ -49,6 +50,7 @@ struct Flight {
     oracle: LogWriter,
     reads: LogWriter,
     last_id: i64,
+    asked: Asked,
 }
 
 impl Flight {
@@ -62,7 +64,7 @@ impl Flight {
         seed(&dir, &data).unwrap();
         let oracle = LogWriter::open(&dir.oracle(), 0).unwrap();
         let reads = LogWriter::open(&dir.reads(), 0).unwrap();
-        Self { home, dir, oracle, reads, last_id: 0 }
+        Self { home, dir, oracle, reads, last_id: 0, asked: Asked::default() }
     }
 
     fn source(&self) -> Connection {
@@ -139,7 +141,9 @@ impl Flight {
     /// What the judge says with a printed lag of half a second.
     fn judged(&self) -> String {
         let data = self.home.path().join("graph.csv.gz");
-        let judgement = weigh(&self.dir, &data, &stages(), Duration::from_millis(500)).unwrap();
+        let lag_max = Duration::from_millis(500);
+        let promised = Promised { lag_max, asked: self.asked };
+        let judgement = weigh(&self.dir, &data, &stages(), promised).unwrap();
         let passes = judgement.text.lines().last().unwrap().starts_with("PASS");
         assert_eq!(passes, judgement.outcome == Outcome::Done, "{}", judgement.text);
         judgement.text
@@ -304,6 +308,26 @@ fn a_rollback_that_takes_effect_late_is_found() {
     flight.read(10_000_001, "libc6", 2, flight.list("libc6"));
     flight.assert_found("1 x a rollback took effect late");
     flight.assert_found("1 x the target answered by a stage that was left too long ago");
+}
+
+#[test]
+fn a_flight_with_less_traffic_than_was_asked_for_is_found() {
+    let mut flight = Flight::seeded();
+    let before = flight.list("libc6");
+    flight.delete(3_000, "libc6", "zsh");
+    flight.delete(1_003_000, "libc6", "dash");
+    flight.copy();
+    flight.read(2_500, "libc6", 2, before);
+    flight.read(502_500, "perl", 2, flight.list("perl"));
+    flight.asked = Asked { changes: 2, lists: 4, least_percent: 90 };
+    assert!(flight.judged().contains("2 changes a second of 2 asked for"), "{}", flight.judged());
+    assert!(flight.judged().ends_with("agree, and no answer was wrong"), "{}", flight.judged());
+    flight.asked.changes = 3;
+    flight.assert_found("1 x fewer changes a second than were asked for");
+    flight.asked = Asked { changes: 2, lists: 5, least_percent: 90 };
+    flight.assert_found("1 x fewer lists a second than were asked for");
+    flight.asked.least_percent = 80;
+    assert!(flight.judged().contains("PASS"), "{}", flight.judged());
 }
 
 #[test]
