@@ -3,13 +3,17 @@
 use crate::program::{Ran, Running, program};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Entities in the source: some lists long, most short.
 const PACKAGES: u64 = 60;
+
+/// Longest that a consumer may take to apply what a test writes.
+const APPLIED_MAX: Duration = Duration::from_secs(60);
 
 const SOURCE: &str = r#"
     CREATE TABLE followers (
@@ -82,6 +86,18 @@ impl Bed {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
         SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// Opens one of the databases so that nobody else can even read it.
+    pub async fn open_alone(&self, name: &str) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(self.path(name))
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .journal_mode(SqliteJournalMode::Wal);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        // The lock is taken by the first transaction, and kept.
+        connection.execute("BEGIN IMMEDIATE; COMMIT").await.unwrap();
+        connection
     }
 
     /// Runs statements on one of the databases, past everything: for planting faults.
@@ -230,6 +246,19 @@ impl Bed {
         assert_eq!(ran.code, Some(code), "{name} {args:?}: {ran:?}");
         let hits = std::fs::read_to_string(file).unwrap();
         hits.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until a consumer that runs has applied everything on every instance.
+    pub fn wait_until_applied(&self) {
+        let begun = Instant::now();
+        loop {
+            let status = self.run("dual-write", &["status", "--output", "json"]).json();
+            let positions = status["positions"].as_array().unwrap();
+            if positions.iter().all(|instance| instance["lag_messages"] == 0) {
+                return;
+            }
+            assert!(begun.elapsed() < APPLIED_MAX, "it is not applied: {status}");
+        }
     }
 
     /// Brings both phases to rest: everything copied, the queue drained.

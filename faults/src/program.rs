@@ -95,6 +95,14 @@ impl Ran {
         complaint
     }
 
+    /// Asserts that one warning in its log has all of these words.
+    #[track_caller]
+    pub fn warns(&self, words: &[&str]) {
+        let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+        let warned = self.stderr.lines().any(|line| line.contains("WARN") && has_all(line));
+        assert!(warned, "no warning about {words:?}: {self:?}");
+    }
+
     /// What `check --output json` found that does not hold, if it ended with 3 and each of them
     /// says what to do.
     #[must_use]

@@ -11,6 +11,7 @@ mod lock;
 mod plan_unchanged;
 mod queue;
 mod source;
+mod source_keys;
 mod target;
 mod target_alike;
 mod target_empty;
@@ -40,6 +41,7 @@ pub async fn inspect(plan: &Plan, servers: &Reached) -> Findings {
     findings.extend(plan_unchanged::check(&subject).await);
     findings.extend(queue::check(&subject).await);
     findings.extend(source::check(&subject));
+    findings.extend(source_keys::check(&subject).await);
     findings.extend(target::check(&subject));
     findings.extend(target_alike::check(&subject).await);
     findings.extend(target_empty::check(&subject).await);

@@ -6,10 +6,12 @@
 mod alike;
 mod reached;
 mod set_up;
+mod whole_keys;
 
 pub(crate) use alike::difference;
 pub use reached::Reached;
 pub use set_up::SetUp;
+pub(crate) use whole_keys::whole_keys;
 
 use crate::checkpoint::{CheckpointStore, plan_record};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,6 +55,10 @@ impl Servers {
         let checkpoint = crate::checkpoint::open(&plan.checkpoint, &plan.id).await?;
         compare(plan, &*checkpoint).await?;
         let servers = Self::complete(plan, checkpoint).await?;
+        // Commands that only look, or that clean up, may meet one that was created again.
+        for layout in &servers.layouts {
+            layout.refuse_collisions()?;
+        }
         // Last, so that a plan that never fitted can still be put right.
         plan_record::bind(&*servers.checkpoint, plan, &operator()).await?;
         Ok(servers)

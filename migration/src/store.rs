@@ -55,6 +55,9 @@ pub struct ReadLimit {
     pub bytes_max: usize,
 }
 
+/// Stands for an expression among the columns of a unique key.
+pub const EXPRESSION: &str = "(expression)";
+
 /// A table as the engine describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableDescription {
@@ -62,8 +65,8 @@ pub struct TableDescription {
     pub schema: Schema,
     /// Longest text or bytes a column takes, where it is bounded; same order as the columns.
     pub lengths_max: Vec<Option<u32>>,
-    /// Unique keys beside the primary key, by column names: compaction within a batch could make
-    /// two records collide on one of them.
+    /// Unique keys beside the primary key, by column names, [`EXPRESSION`] among them: two records
+    /// of different moments could meet on one of them.
     pub other_unique_keys: Vec<Vec<String>>,
     /// Whether an integer key is never given out twice, even after deletes (`AUTOINCREMENT`).
     pub key_never_reused: bool,
@@ -114,6 +117,12 @@ pub trait Store: Send + Sync + Debug {
 
     /// Number of records, exact or estimated: for progress bars only.
     async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64>;
+
+    /// A key column that is null in some record. Such a record has no place in the order of keys,
+    /// so no scan is sure to return it. An engine whose keys are never null has nothing to add.
+    async fn null_in_key(&self, _schema: &Arc<Schema>) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// A store that a migration writes to, with the fences that its writes are checked against.

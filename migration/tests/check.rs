@@ -145,13 +145,14 @@ async fn servers_that_fit_the_plan_are_ready() {
             "plan-unchanged",
             "queue",
             "source",
+            "source-keys",
             "target",
             "target-alike",
             "target-empty",
             "target-set-up"
         ]
     );
-    assert!(findings.text().ends_with("ready: 10 checks, 0 failed, 0 with a warning"));
+    assert!(findings.text().ends_with("ready: 11 checks, 0 failed, 0 with a warning"));
 }
 
 #[tokio::test]

@@ -339,19 +339,52 @@ fn a_unique_key_serves_where_the_primary_key_is_another() {
 }
 
 #[test]
-fn what_may_cost_time_or_collide_is_noted() {
+fn what_may_cost_time_is_noted() {
     let mut world = World::new();
     world.source.schema.key = vec![0, 1];
-    world.targets[0].other_unique_keys = vec![vec!["requirement".into()]];
-    let layout = world.resolve().unwrap();
     assert_eq!(
-        layout.notes(),
+        world.resolve().unwrap().notes(),
         [
             "followers: the plan's key (package, dependent) is the primary key in another order, \
              so a scan needs an index in that order or sorts the table for every batch",
             "followers: no target takes section, so it cannot be restored from the target",
-            "follower_of: (requirement) is unique too; where two records swap such a value within \
-             one batch, the target refuses the batch",
         ]
     );
+}
+
+#[test]
+fn a_unique_key_that_two_records_can_meet_on_is_refused() {
+    let cases: [(&[&str], bool); 6] = [
+        (&["requirement"], true),
+        (&["followed", "requirement"], true),
+        (&["(expression)"], true),
+        (&["requirement", "(partial)"], true),
+        // It holds the plan's key, so records that differ in that differ in it.
+        (&["requirement", "follower", "followed"], false),
+        // The plan fills nothing of it.
+        (&["unheard_of"], false),
+    ];
+    for (key, is_refused) in cases {
+        let mut world = World::new();
+        world.targets[0].other_unique_keys = vec![key.iter().map(|&name| name.into()).collect()];
+        let met = world.resolve().unwrap().refuse_collisions();
+        assert_eq!(met.is_err(), is_refused, "{key:?}");
+        let Err(error) = met else { continue };
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains(&key.join(", ")), "{error}");
+        assert!(error.next_step().unwrap().contains("drop it"), "{error}");
+    }
+}
+
+#[test]
+fn a_primary_key_beside_the_plans_may_only_be_one_that_the_plan_does_not_fill() {
+    let mut world = World::new();
+    world.targets[0].other_unique_keys = vec![vec!["followed".to_owned(), "follower".to_owned()]];
+    let [requirement, noticed_at] = [2, 4];
+    world.targets[0].schema.key = vec![requirement];
+    let error = world.resolve().unwrap().refuse_collisions().unwrap_err();
+    let hint = error.next_step().unwrap();
+    assert!(hint.contains("name (requirement) as the table's key in the plan"), "{hint}");
+    world.targets[0].schema.key = vec![noticed_at];
+    assert!(world.resolve().unwrap().refuse_collisions().is_ok());
 }

@@ -74,6 +74,7 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
                 .hint("run `dual-write set-up` first"));
         }
     }
+    servers.check_keys().await?;
     let rate = Rate::from(plan.backfill.rate);
     let with = (args, &what.listen);
     let running = Running::start(&phase::BACKFILL, with, &servers, rate, shutdown).await?;

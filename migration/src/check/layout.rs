@@ -11,7 +11,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             Err(error) => findings.push(Finding::error(NAME, error)),
             Ok(layout) => {
                 let into: Vec<&str> = table.into.iter().map(|into| into.name.as_str()).collect();
-                findings.push(Finding::ok(NAME, format!("{} -> {}", table.name, into.join(", "))));
+                findings.push(match layout.refuse_collisions() {
+                    Ok(()) => Finding::ok(NAME, format!("{} -> {}", table.name, into.join(", "))),
+                    Err(error) => Finding::error(NAME, &error),
+                });
                 findings.extend(layout.notes().iter().map(|note| {
                     Finding::warning(NAME, note, "nothing has to be done if this is meant")
                 }));

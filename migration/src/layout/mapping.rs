@@ -2,7 +2,7 @@
 
 use super::{Conversion, Sharding};
 use crate::batch::{Batch, Column, Row, Schema};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use std::sync::Arc;
 
@@ -14,6 +14,16 @@ pub struct Layout {
     pub(super) entity_columns: usize,
     pub(super) targets: Vec<Arc<TargetLayout>>,
     pub(super) notes: Vec<String>,
+    pub(super) collisions: Vec<Collision>,
+}
+
+/// A unique key of a target table that two records can meet on while the migration is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Collision {
+    pub(super) table: String,
+    /// Its columns, for people.
+    pub(super) key: String,
+    pub(super) is_primary: bool,
 }
 
 impl Layout {
@@ -39,6 +49,33 @@ impl Layout {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Refuses a target in which two records that the source never held at once would meet on a
+    /// unique key: the copy writes what the source holds now, ahead of the live writes that are
+    /// still in the queue, so for a while the target holds records of several moments. Writing in
+    /// queue order would not help: the change that frees a value may come after the record that
+    /// took it.
+    ///
+    /// # Errors
+    /// `Refused`, with the table and the key.
+    pub fn refuse_collisions(&self) -> Result<()> {
+        let Some(Collision { table, key, is_primary }) = self.collisions.first() else {
+            return Ok(());
+        };
+        let way_out = if *is_primary {
+            format!("name ({key}) as the table's key in the plan, or give the table another")
+        } else {
+            "drop it, and create it again when the switch is over and `dual-write` has stopped"
+                .to_owned()
+        };
+        Err(Error::new(ErrorKind::Refused, "resolve layout: the target has another unique key")
+            .with("table", table)
+            .with("key", format!("({key})"))
+            .hint(format!(
+                "{way_out}: on the way two records may hold one value for a moment, and the live \
+                 path would stop there"
+            )))
     }
 
     /// The entity that a record belongs to: the leading columns of its key.

@@ -41,10 +41,12 @@ impl Layout {
         let schema = Arc::new(source::schema(table, source, &mut notes)?);
         let source_keys = Arc::new(key_schema(&schema));
         let mut layouts = Vec::with_capacity(targets.len());
+        let mut collisions = Vec::new();
         for (into, description) in table.into.iter().zip(targets) {
             let resolver =
                 target::Resolver { source: &schema, described: source, into, description };
-            layouts.push(Arc::new(resolver.resolve(instances, &mut notes)?));
+            layouts.push(Arc::new(resolver.resolve(instances)?));
+            collisions.extend(resolver.collisions());
         }
         Ok(Self {
             source: schema,
@@ -52,6 +54,7 @@ impl Layout {
             entity_columns: table.entity.len(),
             targets: layouts,
             notes,
+            collisions,
         })
     }
 }
@@ -116,14 +119,13 @@ fn unique_by(description: &TableDescription, columns: &[String]) -> Option<Uniqu
     description
         .other_unique_keys
         .iter()
-        .position(|key| same(&key.iter().map(String::as_str).collect::<Vec<_>>()))
-        .map(Unique::Other)
+        .any(|key| same(&key.iter().map(String::as_str).collect::<Vec<_>>()))
+        .then_some(Unique::Other)
 }
 
 /// Which key of a table it is that the plan names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unique {
     Primary,
-    /// Index in the description's other unique keys.
-    Other(usize),
+    Other,
 }

@@ -31,9 +31,11 @@ impl Servers {
     /// everything before the highest.
     ///
     /// # Errors
-    /// `Refused` if a target table holds records and the plan does not allow it: no instance is
-    /// touched then; those of the queue and the target.
+    /// `Refused` if a target table holds records and the plan does not allow it, or a record of the
+    /// source has no key: no instance is touched then; those of the source, the queue and the
+    /// target.
     pub async fn set_up(&self, plan: &Plan) -> Result<Vec<SetUp>> {
+        self.check_keys().await?;
         let mut done = Vec::with_capacity(self.targets.len());
         for target in &self.targets {
             let new = !target.is_set_up().await?;

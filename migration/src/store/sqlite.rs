@@ -173,6 +173,10 @@ impl Store for SqliteStore {
     async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64> {
         read::count(self, &schema.table).await
     }
+
+    async fn null_in_key(&self, schema: &Arc<Schema>) -> Result<Option<String>> {
+        read::null_in_key(self, schema).await
+    }
 }
 
 #[async_trait]

@@ -121,6 +121,10 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
     async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64> {
         self.call("estimate_rows", || self.inner.estimate_rows(schema)).await
     }
+
+    async fn null_in_key(&self, schema: &Arc<Schema>) -> Result<Option<String>> {
+        self.call("null_in_key", || self.inner.null_in_key(schema)).await
+    }
 }
 
 #[async_trait]

@@ -91,7 +91,7 @@ fn check_unique(
             }
             Ok(())
         }
-        Some(Unique::Other(_)) => {
+        Some(Unique::Other) => {
             for column in &table.key {
                 let at = find(description, column, "the source table lacks a key column")?;
                 if description.schema.columns[at].nullable {

@@ -1,13 +1,13 @@
 //! One target table: its columns, what each takes, and where a record goes.
 
-use super::super::mapping::Mapping;
+use super::super::mapping::{Collision, Mapping};
 use super::super::{Conversion, ShardFunction, Sharding, TargetLayout};
-use super::{Unique, check_type, find, key_schema, refused, unique_by};
+use super::{check_type, find, key_schema, refused, unique_by};
 use crate::batch::{Column, Schema};
 use crate::error::Result;
 use crate::key::can_be_key;
 use crate::plan::{ColumnPlan, IntoPlan};
-use crate::store::TableDescription;
+use crate::store::{EXPRESSION, TableDescription};
 use crate::value::ColumnType;
 use std::sync::Arc;
 
@@ -23,11 +23,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub(super) fn resolve(
-        &self,
-        instances: usize,
-        notes: &mut Vec<String>,
-    ) -> Result<TargetLayout> {
+    pub(super) fn resolve(&self, instances: usize) -> Result<TargetLayout> {
         let mut schema =
             Schema { table: self.into.name.clone(), columns: Vec::new(), key: Vec::new() };
         let mut mapping = Vec::with_capacity(self.into.columns.len());
@@ -37,7 +33,7 @@ impl Resolver<'_> {
             mapping.push(mapped);
         }
         self.check_filled()?;
-        self.check_unique(notes)?;
+        self.check_unique()?;
         for name in &self.into.key {
             schema.key.extend(schema.column(name));
         }
@@ -146,38 +142,40 @@ impl Resolver<'_> {
         }
     }
 
-    fn check_unique(&self, notes: &mut Vec<String>) -> Result<()> {
-        let Some(unique) = unique_by(self.description, &self.into.key) else {
-            let named = self.into.key.join(", ");
-            return Err(refused("the plan's key is not unique in the target", &self.into.name)
-                .with("key", format!("({named})"))
-                .hint(format!(
-                    "make ({named}) the target's primary key, so that one record is one row"
-                )));
-        };
+    fn check_unique(&self) -> Result<()> {
+        if unique_by(self.description, &self.into.key).is_some() {
+            return Ok(());
+        }
+        let named = self.into.key.join(", ");
+        Err(refused("the plan's key is not unique in the target", &self.into.name)
+            .with("key", format!("({named})"))
+            .hint(format!(
+                "make ({named}) the target's primary key, so that one record is one row"
+            )))
+    }
+
+    /// The unique keys beside the plan's that two records could meet on.
+    pub(super) fn collisions(&self) -> impl Iterator<Item = Collision> {
         let schema = &self.description.schema;
-        let mut others: Vec<String> = Vec::new();
-        for (i, key) in self.description.other_unique_keys.iter().enumerate() {
-            if unique != Unique::Other(i) {
-                others.push(key.join(", "));
-            }
-        }
-        // A primary key beside the plan's that the database fills by itself hurts nobody.
-        let primary_is_mapped = schema.key.iter().any(|&column| {
-            self.into.columns.iter().any(|planned| planned.name == schema.columns[column].name)
-        });
-        if unique != Unique::Primary && primary_is_mapped {
-            let primary = schema.key.iter().map(|&column| schema.columns[column].name.as_str());
-            others.push(primary.collect::<Vec<_>>().join(", "));
-        }
-        for key in others {
-            notes.push(format!(
-                "{}: ({key}) is unique too; where two records swap such a value within one batch, \
-                 the target refuses the batch",
-                self.into.name
-            ));
-        }
-        Ok(())
+        let name = |&column: &usize| schema.columns[column].name.clone();
+        let primary: Vec<String> = schema.key.iter().map(name).collect();
+        let others = self.description.other_unique_keys.iter().cloned().map(|key| (key, false));
+        std::iter::once((primary, true)).chain(others).filter(|(key, _)| self.can_collide(key)).map(
+            |(key, is_primary)| {
+                let table = self.into.name.clone();
+                Collision { table, key: key.join(", "), is_primary }
+            },
+        )
+    }
+
+    /// Records of different keys differ in a unique key that holds the whole of theirs; one that
+    /// the plan fills nothing of is the database's own affair.
+    fn can_collide(&self, unique: &[String]) -> bool {
+        let is_filled = |name: &String| {
+            // What an index over an expression reads is not known.
+            name == EXPRESSION || self.into.columns.iter().any(|planned| planned.name == *name)
+        };
+        unique.iter().any(is_filled) && !self.into.key.iter().all(|name| unique.contains(name))
     }
 
     fn sharding(&self, schema: &Schema, instances: usize) -> Result<Option<Sharding>> {

@@ -1,8 +1,8 @@
 //! From declared types to ours.
 
-use super::shape::{Shape, ShapeColumn};
+use super::shape::Shape;
 use crate::batch::{Column, Schema};
-use crate::store::TableDescription;
+use crate::store::{EXPRESSION, TableDescription};
 use crate::value::ColumnType;
 
 /// Describes a table. A type that SQLite lets anybody make up is left for the plan to state.
@@ -26,7 +26,7 @@ pub(super) fn describe(shape: &Shape) -> TableDescription {
         columns.push(Column {
             name: column.name.clone(),
             column_type,
-            nullable: !column.not_null && !is_rowid(shape, column),
+            nullable: !column.not_null && !shape.is_rowid(column),
         });
     }
     key.sort_unstable();
@@ -73,20 +73,13 @@ fn column_type(base: &str) -> Option<ColumnType> {
     })
 }
 
-/// Whether it is the alias of the row's number, which is never null whatever the declaration says.
-fn is_rowid(shape: &Shape, column: &ShapeColumn) -> bool {
-    let alone = shape.columns.iter().filter(|column| column.key_place > 0).count() == 1;
-    alone && column.key_place > 0 && column.declared == "INTEGER"
-}
-
 /// An index over an expression or over a part of the table cannot serve as a key; it is named so
 /// that it matches none, and so that people know of it.
 fn other_unique_keys(shape: &Shape) -> Vec<Vec<String>> {
     let others = shape.unique.iter().filter(|index| !index.is_primary);
     others
         .map(|index| {
-            let name =
-                |column: &Option<String>| column.clone().unwrap_or("(expression)".to_owned());
+            let name = |column: &Option<String>| column.clone().unwrap_or(EXPRESSION.to_owned());
             let partial = index.is_partial.then(|| "(partial)".to_owned());
             index.columns.iter().map(|(column, _)| name(column)).chain(partial).collect()
         })

@@ -69,6 +69,26 @@ pub(super) async fn count(store: &SqliteStore, table: &str) -> Result<u64> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// A key column that is null in some record: SQLite lets a primary key hold null where no column of
+/// it is declared otherwise.
+pub(super) async fn null_in_key(store: &SqliteStore, schema: &Schema) -> Result<Option<String>> {
+    let shape = store.shape(&schema.table).await?;
+    for &column in &schema.key {
+        let name = &schema.columns[column].name;
+        if !shape.may_be_null(name)? {
+            continue;
+        }
+        let found = sqlx::query(AssertSqlSafe(statement::some_null(&schema.table, name)))
+            .fetch_optional(&store.pools.readers)
+            .await
+            .map_err(|error| failed("look for null in keys", &store.path, error))?;
+        if found.is_some() {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// Keys that cut the table into equal parts, each found by walking on from the one before.
 pub(super) async fn split_points(
     store: &SqliteStore,

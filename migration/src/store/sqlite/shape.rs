@@ -96,6 +96,20 @@ impl Shape {
         Ok(Self { table: table.to_owned(), columns, unique, sql })
     }
 
+    /// Whether a column may hold null: not if it is declared so, nor if it stands for the row's
+    /// number.
+    pub(super) fn may_be_null(&self, name: &str) -> Result<bool> {
+        let column = self.column(name)?;
+        Ok(!column.not_null && !self.is_rowid(column))
+    }
+
+    /// Whether it is the alias of the row's number, which is never null whatever the declaration
+    /// says.
+    pub(super) fn is_rowid(&self, column: &ShapeColumn) -> bool {
+        let alone = self.columns.iter().filter(|column| column.key_place > 0).count() == 1;
+        alone && column.key_place > 0 && column.declared == "INTEGER"
+    }
+
     /// How the columns of `schema` store their values.
     ///
     /// # Errors

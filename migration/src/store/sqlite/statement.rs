@@ -151,6 +151,11 @@ pub(super) fn count(table: &str) -> String {
     format!("SELECT count(*) FROM {}", quote(table))
 }
 
+/// One row if there is a record with null in a column.
+pub(super) fn some_null(table: &str, column: &str) -> String {
+    format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", quote(table), quote(column))
+}
+
 /// One row if there is a record.
 pub(super) fn any(table: &str) -> String {
     format!("SELECT 1 FROM {} LIMIT 1", quote(table))
