@@ -31,7 +31,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The lease of the one comparison at a time: there is one record of a run, and two that compare
 /// would load the stores twice to say the same.
-pub(super) const LEASE: &str = "verify/run";
+const LEASE: &str = "verify/run";
 
 /// How long the lease outlives a process that nobody can see has died.
 const LEASE_FOR: Duration = Duration::from_secs(10);
