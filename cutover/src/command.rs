@@ -13,8 +13,9 @@ mod serve;
 mod status;
 mod whitelist;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, WhitelistCommand};
 use crate::context::Context;
+use crate::stage::Action;
 use migration::cli::Exit;
 use migration::error::Result;
 use migration::shutdown::Shutdown;
@@ -42,7 +43,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Abort(args) => change::abort(&to_change().await?, &args).await,
         Command::Serve(args) => serve::run(&to_change().await?, &args).await,
         Command::Cleanup(args) => cleanup::run(&shared, &shutdown, &args).await,
-        Command::Whitelist(command) => whitelist::run(&to_change().await?, command).await,
+        Command::Whitelist(WhitelistCommand::List) => whitelist::list(&to_look().await?).await,
+        Command::Whitelist(WhitelistCommand::Add { keys }) => {
+            whitelist::change(&to_change().await?, Action::WhitelistAdd, &keys).await
+        }
+        Command::Whitelist(WhitelistCommand::Remove { keys }) => {
+            whitelist::change(&to_change().await?, Action::WhitelistRemove, &keys).await
+        }
         // The caller, `migration::cli::execute`, has run it.
         Command::Shared(_) => Ok(Exit::Done),
     }

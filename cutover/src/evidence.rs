@@ -9,6 +9,7 @@ use migration::checkpoint::{CheckpointStore, document, progress};
 use migration::clock::Timestamp;
 use migration::dead_letter;
 use migration::error::{Chain, Error, ErrorKind, Result};
+use migration::phase::DUAL_WRITE;
 use migration::plan::Plan;
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ async fn verdicts(checkpoint: &dyn CheckpointStore) -> Result<VerdictsSeen> {
 /// The lag of the live path: the largest that a process of it reports. Processes that ended or fell
 /// silent are looked at only where there is no other.
 async fn lag(checkpoint: &dyn CheckpointStore, now: Timestamp) -> Result<Option<LagSeen>> {
-    let snapshots = progress::snapshots(checkpoint, "dual-write").await?;
+    let snapshots = progress::snapshots(checkpoint, DUAL_WRITE.name).await?;
     let lives = |seen: &&progress::Snapshot| !seen.is_silent(now) && !seen.activity.is_over();
     let living = snapshots.iter().filter(lives).max_by_key(|seen| seen.lag_ms);
     // The latest comes first.

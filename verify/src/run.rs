@@ -8,9 +8,9 @@ use crate::record::{DIFFERENCES_KEPT_MAX, Place, Records, RunRecord};
 use crate::scope::Scope;
 use crate::settle::{Patience, settle};
 use crate::suspect::{Reached, Suspect};
-use crate::tally::{exact_rate, judge};
+use crate::tally::judge;
 use migration::checkpoint::Revision;
-use migration::checkpoint::verdict::{Dimension, Verdict};
+use migration::checkpoint::verdict::{Dimension, Verdict, rate_of};
 use migration::clock::Timestamp;
 use migration::error::Result;
 use migration::fault;
@@ -256,7 +256,7 @@ fn verdict(record: &RunRecord, rate_max: f64) -> Verdict {
         compared: tally.compared,
         differing,
         unsettled: tally.unsettled,
-        rate: exact_rate(differing, tally.compared),
+        rate: rate_of(differing, tally.compared),
         bound95: upper_bound(differing, tally.compared, 0.95),
         bound99: upper_bound(differing, tally.compared, 0.99),
         rate_max,

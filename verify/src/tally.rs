@@ -2,7 +2,7 @@
 
 use crate::bound::upper_bound;
 use crate::difference::DifferenceKind;
-use migration::checkpoint::verdict::{Kind, Outcome};
+use migration::checkpoint::verdict::{Kind, Outcome, rate_of};
 use serde::{Deserialize, Serialize};
 
 /// The counts of a run.
@@ -77,24 +77,16 @@ pub fn judge(tally: &Tally, kind: Kind, rate_max: f64) -> Outcome {
         return Outcome::Inconclusive;
     }
     let rate = |differing: u64| match kind {
-        Kind::Census => exact_rate(differing, tally.compared),
+        Kind::Census => rate_of(differing, tally.compared),
         Kind::Sample => upper_bound(differing, tally.compared, 0.95),
     };
     if rate(tally.disagreeing()) <= rate_max {
         Outcome::Pass
-    } else if exact_rate(tally.differing(), tally.compared) > rate_max {
+    } else if rate_of(tally.differing(), tally.compared) > rate_max {
         Outcome::Fail
     } else {
         Outcome::Inconclusive
     }
-}
-
-/// Differences per record compared.
-#[must_use]
-pub fn exact_rate(differing: u64, compared: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
-    let rate = differing as f64 / compared.max(1) as f64;
-    rate
 }
 
 #[cfg(test)]

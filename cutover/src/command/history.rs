@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::stage::Change;
 use migration::cli::{Exit, Report, json, print, table};
 use migration::clock::Timestamp;
-use migration::error::{Error, ErrorKind, Result};
+use migration::error::Result;
 use serde_json::Value;
 
 pub(super) async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit> {
@@ -77,11 +77,6 @@ impl Report for History {
     }
 
     fn lines(&self) -> Result<Vec<Value>> {
-        let line = |line| {
-            serde_json::to_value(line).map_err(|error| {
-                Error::new(ErrorKind::Failed, "write history as JSON").because(error)
-            })
-        };
-        self.changes.iter().map(line).collect()
+        json::lines(&self.changes)
     }
 }

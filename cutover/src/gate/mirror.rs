@@ -1,6 +1,7 @@
 //! Enough reads were mirrored since the stage began, and they agree.
 
 use super::{Evidence, Finding, met, not_met, unknown, unreadable};
+use migration::checkpoint::verdict::rate_of;
 use migration::plan::GatePlan;
 
 const NAME: &str = "mirrored reads";
@@ -21,7 +22,7 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
     );
     // Bad news needs no minimum: a thousand reads that all differ are enough.
     if compared >= least.min(1_000)
-        && rate(counts.different, compared) > gate.mirror_mismatch_rate_max
+        && rate_of(counts.different, compared) > gate.mirror_mismatch_rate_max
     {
         let most = gate.mirror_mismatch_rate_max;
         return not_met(NAME, format!("{found}; at most {most} may differ"));
@@ -29,18 +30,8 @@ pub(super) fn check(gate: &GatePlan, evidence: &Evidence) -> Finding {
     if compared < least {
         return unknown(NAME, found);
     }
-    if rate(counts.failed, compared + counts.failed) > FAILED_RATE_MAX {
+    if rate_of(counts.failed, compared + counts.failed) > FAILED_RATE_MAX {
         return not_met(NAME, format!("{found}; at most {FAILED_RATE_MAX} may fail"));
     }
     met(NAME, found)
-}
-
-fn rate(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        return 0.0;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    {
-        part as f64 / whole as f64
-    }
 }

@@ -290,6 +290,20 @@ async fn the_whitelist_grows_shrinks_and_is_listed() {
 }
 
 #[tokio::test]
+async fn a_list_of_the_whitelist_leaves_the_store_as_it_was() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, MIRROR).await;
+    let before = store.list("", None, 9).await.unwrap();
+    let listed = program.run(&["whitelist", "list", "-o", "ndjson"]);
+    assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{listed:?}");
+    assert_eq!(store.list("", None, 9).await.unwrap(), before);
+    assert_eq!(store.log_end("audit").await.unwrap(), 0);
+    program.run(&["whitelist", "add", "a"]);
+    let listed = program.run(&["whitelist", "list", "-o", "ndjson"]).json();
+    assert_eq!(listed["key"], "a");
+}
+
+#[tokio::test]
 async fn check_says_what_is_not_ready_and_how_to_mend_it() {
     let fixture = Fixture::with("rollback_file = \"switch/rollback\"\n");
     fixture.databases().await;

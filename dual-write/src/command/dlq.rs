@@ -10,7 +10,7 @@ use migration::checkpoint::{CheckpointStore, audit};
 use migration::cli::{Exit, ReasonArgs, Report, SharedArgs, confirm, json, print, table};
 use migration::clock::Timestamp;
 use migration::dead_letter::{self, DeadLetter, Fate};
-use migration::error::{Chain, Error, ErrorKind, Result};
+use migration::error::{Chain, Result};
 use migration::process::operator;
 use migration::repair::Repairer;
 use migration::servers::Servers;
@@ -71,12 +71,7 @@ impl Report for Letters {
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {
-        let line = |line: &Line| {
-            serde_json::to_value(line).map_err(|error| {
-                Error::new(ErrorKind::Failed, "write dead letter as JSON").because(error)
-            })
-        };
-        self.letters.iter().map(line).collect()
+        json::lines(&self.letters)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a check finds, and how it is shown.
 
-use crate::cli::{Exit, Report};
-use crate::error::{Chain, Error, ErrorKind, Result};
+use crate::cli::{Exit, Report, json};
+use crate::error::{Chain, Error, Result};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -126,11 +126,6 @@ impl Report for Findings {
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {
-        let line = |finding| {
-            serde_json::to_value(finding).map_err(|cause| {
-                Error::new(ErrorKind::Failed, "write finding as JSON").because(cause)
-            })
-        };
-        self.findings.iter().map(line).collect()
+        json::lines(&self.findings)
     }
 }

@@ -57,6 +57,14 @@ pub enum Dimension {
     Business,
 }
 
+/// How many of these are such: what is judged wherever figures are. Zero of none.
+#[must_use]
+pub fn rate_of(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are out of reach")]
+    let rate = part as f64 / whole.max(1) as f64;
+    rate
+}
+
 /// What one run of `verify` found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

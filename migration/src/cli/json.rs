@@ -4,9 +4,28 @@
 //! For `#[serde(serialize_with = "migration::cli::json::time")]` and its siblings.
 
 use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::fmt::Display;
 use std::time::Duration;
+
+/// A result as JSON.
+///
+/// # Errors
+/// `Failed` if something in it cannot be JSON.
+pub(super) fn value<T: Serialize + ?Sized>(result: &T) -> Result<Value> {
+    serde_json::to_value(result)
+        .map_err(|error| Error::new(ErrorKind::Failed, "write result as JSON").because(error))
+}
+
+/// The lines of a result that is a list, for [`Report::lines`](super::Report::lines).
+///
+/// # Errors
+/// `Failed` if something in an item cannot be JSON.
+pub fn lines<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Value>> {
+    items.into_iter().map(|item| value(&item)).collect()
+}
 
 /// Writes a time as RFC 3339.
 ///

@@ -1,6 +1,7 @@
 //! Results, on stdout: a table for people, JSON for programs.
 
 use super::args::{ColorWhen, Output, SharedArgs};
+use super::json;
 use crate::error::{Error, ErrorKind, Result};
 use comfy_table::{LineStyle, Table, TableStyle};
 use serde::Serialize;
@@ -21,7 +22,7 @@ pub trait Report: Serialize {
     /// # Errors
     /// `Failed` if something in the report cannot be JSON.
     fn lines(&self) -> Result<Vec<Value>> {
-        Ok(vec![to_json(self)?])
+        Ok(vec![json::value(self)?])
     }
 }
 
@@ -48,7 +49,7 @@ impl From<&SharedArgs> for SharedOutput {
 pub fn print<R: Report>(to: impl Into<SharedOutput>, report: &R) -> Result<()> {
     let text = match to.into().output {
         Output::Table => report.text() + "\n",
-        Output::Json => format!("{:#}\n", with_schema_version(to_json(report)?)),
+        Output::Json => format!("{:#}\n", with_schema_version(json::value(report)?)),
         Output::Ndjson => {
             let lines = report.lines()?;
             lines.into_iter().map(|line| format!("{}\n", with_schema_version(line))).collect()
@@ -94,11 +95,6 @@ pub fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String 
     table.set_header(header);
     table.add_rows(rows);
     table.trim_fmt()
-}
-
-fn to_json<R: Serialize + ?Sized>(report: &R) -> Result<Value> {
-    serde_json::to_value(report)
-        .map_err(|error| Error::new(ErrorKind::Failed, "write result as JSON").because(error))
 }
 
 /// A list is wrapped, so that every document is an object that carries its version.

@@ -7,7 +7,7 @@ use crate::record::{Records, RunRecord};
 use crate::resume::{Wanted, obstacle};
 use crate::run::{Ended, Observer, Parts, Run};
 use crate::scope::Scope;
-use crate::tally::{Tally, exact_rate};
+use crate::tally::Tally;
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
@@ -177,7 +177,7 @@ async fn scope(how: &RunArgs, servers: &Servers) -> Result<Scope> {
     let Some(wanted) = how.sample else {
         return Ok(Scope::Full);
     };
-    let share = exact_rate(wanted, total(servers).await?).min(1.0);
+    let share = verdict::rate_of(wanted, total(servers).await?).min(1.0);
     // A draw that nobody could have known. It need not be repeated: the run's record keeps it.
     let seed = xxh3_64(&Owner::new().0.to_be_bytes());
     Sample::new(seed, share).map(|sample| Scope::Sampled { sample })

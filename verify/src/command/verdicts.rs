@@ -160,11 +160,7 @@ impl Report for List {
     }
 
     fn lines(&self) -> Result<Vec<serde_json::Value>> {
-        let line = |shown: &Shown| {
-            serde_json::to_value(shown)
-                .map_err(|error| Error::new(ErrorKind::Failed, "write verdict").because(error))
-        };
-        self.0.iter().map(line).collect()
+        json::lines(&self.0)
     }
 }
 
