@@ -15,6 +15,7 @@ mod gate;
 mod ladder;
 mod machine;
 mod reader;
+mod rollback;
 mod stage;
 mod switch;
 mod whitelist;
@@ -31,6 +32,7 @@ pub use reader::{
     Counts, MIRROR_PREFIX, MirrorOutcome, Reader, ReaderSeen, StageView, WATCH_LAPSE,
     latency_bound, mirror_key, mirror_prefix, readers,
 };
+pub use rollback::{Rollback, RollbackId};
 pub use stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 pub use switch::{RollbackFile, Thrown};
 pub use whitelist::Whitelist;

@@ -5,6 +5,7 @@
 //! the put, or from whoever changes the entry next.
 
 use crate::ladder::Ladder;
+use crate::rollback::Rollback;
 use crate::stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 use crate::whitelist;
 use migration::checkpoint::{CheckpointStore, Revision, audit, document};
@@ -100,29 +101,31 @@ impl Machine {
         self.change(current, after).await
     }
 
-    /// Records a rollback: `off`, latched. Recording one again changes nothing.
+    /// Records a rollback: `off`, latched. Recording the same one again changes nothing; another one
+    /// takes the place of the first, so that a `retry` of the first that is under way is fenced.
     ///
     /// # Errors
     /// Those of a change.
-    pub async fn record_rollback(&self, current: &Current, rollback: &Signed) -> Result<Current> {
-        if current.record.rolled_back.is_some() {
+    pub async fn record_rollback(&self, current: &Current, rollback: &Rollback) -> Result<Current> {
+        if current.record.is_latched_by(&rollback.id) {
             return Ok(current.clone());
         }
-        let mut after =
-            current.record.clone().changed(Action::Rollback, Stage::Off, rollback.clone());
-        after.rolled_back = Some(rollback.clone());
+        let signed = rollback.signed.clone();
+        let mut after = current.record.clone().changed(Action::Rollback, Stage::Off, signed);
+        let before = after.rolled_back.replace(rollback.clone());
+        after.end(before.map(|before| before.id));
         self.change(current, after).await
     }
 
-    /// Ends a rollback in the entry: `off`, and the climb may begin again. Whoever calls this
-    /// removes the rollback file afterwards.
+    /// Ends the rollback that is latched, and those of these files: `off`, and the climb may begin
+    /// again. Whoever calls this removes their files afterwards.
     ///
     /// # Errors
     /// Those of a change.
-    pub async fn retry(&self, current: &Current, why: &str) -> Result<Current> {
+    pub async fn retry(&self, current: &Current, files: &[Rollback], why: &str) -> Result<Current> {
         let mut after = current.record.clone().changed(Action::Retry, Stage::Off, self.signed(why));
-        after.rolled_back = None;
-        after.retried_at = Some(after.since);
+        let latched = after.rolled_back.take();
+        after.end(latched.iter().chain(files).map(|rollback| rollback.id.clone()));
         self.change(current, after).await
     }
 
@@ -281,7 +284,8 @@ fn is_settled(kind: ErrorKind) -> bool {
     )
 }
 
-fn latched(rollback: &Signed) -> Error {
+fn latched(rollback: &Rollback) -> Error {
+    let rollback = &rollback.signed;
     Error::new(ErrorKind::Refused, "change stage")
         .with("rolled back by", &rollback.who)
         .with("at", rollback.when.to_rfc3339())

@@ -2,6 +2,7 @@
 
 use crate::bucket::BUCKETS;
 use crate::decide::State;
+use crate::rollback::{Rollback, RollbackId};
 use migration::checkpoint::document::Document;
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
@@ -10,6 +11,11 @@ use migration::plan::{Bucketing, Plan, StagePlan};
 use migration::position::Owner;
 use std::collections::BTreeSet;
 use std::fmt;
+
+/// Ended rollbacks that are remembered. A file outlives the end of its rollback by a second, or until
+/// the operator of its machine comes back to a `retry` that was killed; should this many others have
+/// been ended before that, it counts as thrown again, which is safe.
+const ENDED_MAX: usize = 64;
 
 /// A step of the read switch, `off` included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,10 +102,11 @@ pub struct Record {
     /// Since when.
     pub since: Timestamp,
     /// The rollback that is latched, if one is: it holds until the operator says `retry`.
-    pub rolled_back: Option<Signed>,
-    /// When the last rollback was ended.
+    pub rolled_back: Option<Rollback>,
+    /// Rollbacks that are over, the latest last: ended by `retry`, or latched again by a later one.
+    /// Their files may be there for a while.
     #[serde(default)]
-    pub retried_at: Option<Timestamp>,
+    pub ended: Vec<RollbackId>,
     /// The pause that holds the climb, if one does. Reads go on as they are.
     pub paused: Option<Signed>,
     /// The whitelist.
@@ -192,7 +199,7 @@ impl Record {
             stage: Stage::Off,
             since: now,
             rolled_back: None,
-            retried_at: None,
+            ended: Vec::new(),
             paused: None,
             whitelist: BTreeSet::new(),
             last: None,
@@ -224,10 +231,31 @@ impl Record {
         self
     }
 
-    /// Whether a rollback was ended already: its file is about to go.
+    /// Whether a rollback is over: its file is about to go.
     #[must_use]
-    pub fn has_ended(&self, rollback: &Signed) -> bool {
-        self.retried_at.is_some_and(|at| at >= rollback.when)
+    pub fn has_ended(&self, rollback: &RollbackId) -> bool {
+        self.ended.contains(rollback)
+    }
+
+    /// Whether this rollback is the one that is latched.
+    #[must_use]
+    pub fn is_latched_by(&self, rollback: &RollbackId) -> bool {
+        self.rolled_back.as_ref().is_some_and(|latched| latched.id == *rollback)
+    }
+
+    /// Whether this rollback is latched, or over.
+    pub(crate) fn knows(&self, rollback: &RollbackId) -> bool {
+        self.is_latched_by(rollback) || self.has_ended(rollback)
+    }
+
+    /// Rollbacks are over.
+    pub(crate) fn end(&mut self, rollbacks: impl IntoIterator<Item = RollbackId>) {
+        for rollback in rollbacks {
+            if !self.ended.contains(&rollback) {
+                self.ended.push(rollback);
+            }
+        }
+        self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
     }
 
     /// The number of its last change; zero before the first.

@@ -2,22 +2,31 @@
 //!
 //! It needs nothing that can be down: no checkpoint store, no lock, no network, not even a valid
 //! plan. Whatever can go wrong on the way ends, if at all possible, with a file of that name.
+//!
+//! It can be thrown at any moment, also while an earlier throw is being ended. So a throw always puts
+//! a file of its own in place, and the end of one takes away that file only: under a second name,
+//! which readers watch too, it is looked at once more, and put back if it is another.
 
-use crate::stage::Signed;
-use migration::clock::Timestamp;
+mod sign;
+
+use crate::rollback::{Rollback, RollbackId};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// Looks at the file before its end is given up: each but the last found that others moved it.
+const ATTEMPTS_MAX: usize = 8;
 
 /// What throwing the switch found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thrown {
     /// The file is new, and durable.
     New,
-    /// The file was there already: the switch was thrown before, and its reason is kept.
-    Already,
+    /// The switch was thrown before: this throw has taken the place of that one.
+    Again,
     /// The file is there, but it could not be written as it should be (a full disk): readers see
     /// it, but it may not say who and why, or may not survive a power failure.
     Bare,
@@ -25,65 +34,44 @@ pub enum Thrown {
 
 /// The rollback file.
 #[derive(Debug, Clone)]
-pub struct RollbackFile(PathBuf);
+pub struct RollbackFile {
+    path: PathBuf,
+    /// Its name while it is being ended.
+    ending: PathBuf,
+}
 
 impl RollbackFile {
     /// The file of this path.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        let path = path.into();
+        let ending = beside(&path, "ending");
+        Self { path, ending }
     }
 
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
-    /// Makes it exist: whole and durable if possible, in any form otherwise.
+    /// Makes it exist, as this throw's own: whole and durable if possible, in any form otherwise.
     ///
     /// # Errors
     /// `Failed`, `Full` if it does not exist afterwards.
-    pub fn throw(&self, rollback: &Signed) -> Result<Thrown> {
-        // Where nobody can say, writing it will tell.
-        if self.exists().unwrap_or(false) {
-            return Ok(Thrown::Already);
-        }
-        let Err(whole) = self.write_whole(rollback) else { return Ok(Thrown::New) };
-        // An empty file needs no space and no second name: readers ask only whether it is there.
-        match OpenOptions::new().write(true).create(true).truncate(false).open(&self.0) {
-            Ok(mut file) => {
-                let written = file.write_all(text(rollback).as_bytes()).and(file.sync_all());
-                tracing::warn!(error = %whole, written = written.is_ok(), "the rollback file is in place, but not as it should be");
-                Ok(Thrown::Bare)
-            }
-            Err(error) => {
-                let hint = format!("create the file by hand: touch {}", self.0.display());
-                Err(self.failed("create rollback file", error).hint(hint))
-            }
-        }
-    }
-
-    fn write_whole(&self, rollback: &Signed) -> io::Result<()> {
-        let directory = self.directory();
-        fs::create_dir_all(directory)?;
-        let draft = self.0.with_extension(format!("draft-{}", std::process::id()));
-        let result = File::create(&draft)
-            .and_then(|mut file| {
-                file.write_all(text(rollback).as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| {
-                fault::point("cutover.rollback-file-drafted");
-                fs::rename(&draft, &self.0)
-            });
-        if result.is_err() {
-            // The draft is in nobody's way; what failed is worth more than why it is still there.
-            drop(fs::remove_file(&draft));
-        }
-        result?;
-        fault::point("cutover.rollback-file-named");
-        File::open(directory)?.sync_all()
+    pub fn throw(&self, rollback: &Rollback) -> Result<Thrown> {
+        // Only for the report: where nobody can say, writing it will tell.
+        let again = self.exists().unwrap_or(false);
+        let whole = match sign::write_whole(&self.path, rollback) {
+            Ok(()) => return Ok(if again { Thrown::Again } else { Thrown::New }),
+            Err(error) => error,
+        };
+        let signed = sign::write_bare(&self.path, rollback).map_err(|error| {
+            let hint = format!("create the file by hand: touch {}", self.path.display());
+            failed("create rollback file", &self.path, error).hint(hint)
+        })?;
+        tracing::warn!(error = %whole, signed, "the rollback file is in place, but not as it should be");
+        Ok(Thrown::Bare)
     }
 
     /// Whether it exists; a link that leads nowhere does.
@@ -91,147 +79,129 @@ impl RollbackFile {
     /// # Errors
     /// `Failed` if nobody can say.
     pub fn exists(&self) -> Result<bool> {
-        match self.0.symlink_metadata() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(self.failed("look at rollback file", error)),
-        }
+        self.is_there().map_err(|error| failed("look at rollback file", &self.path, error))
     }
 
-    /// What it says, if it exists. One that was made by hand says nothing and still counts.
+    /// As [`RollbackFile::exists`], for the thread of a reader.
+    pub(crate) fn is_there(&self) -> io::Result<bool> {
+        // In this order: an end moves the file from the one name to the other.
+        for path in [&self.path, &self.ending] {
+            match path.symlink_metadata() {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// What it says, if it exists. One that was made by hand says nothing and still counts. Two if
+    /// the switch was thrown while an earlier throw was being ended by somebody who was killed.
     ///
     /// # Errors
     /// `Failed` if nobody can say whether it exists.
-    pub fn read(&self) -> Result<Option<Signed>> {
-        if !self.exists()? {
-            return Ok(None);
+    pub fn read(&self) -> Result<Vec<Rollback>> {
+        let mut found = Vec::new();
+        for path in [&self.ending, &self.path] {
+            found.extend(look(path)?);
         }
-        let said = fs::read(&self.0).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Some(said.unwrap_or_else(|| self.unsigned())))
+        Ok(found)
     }
 
-    fn unsigned(&self) -> Signed {
-        let modified = self.0.symlink_metadata().and_then(|metadata| metadata.modified());
-        let when = modified.ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let micros = when.and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or(0);
-        Signed {
-            who: "unknown".to_owned(),
-            when: Timestamp(micros),
-            why: "the file was created by hand".to_owned(),
+    /// Removes the file of every throw that has ended, durably, and no other. Returns the throw that
+    /// is left, if one is.
+    ///
+    /// # Errors
+    /// `Failed` if nobody can say what is there, or it cannot be moved; `Busy` if others keep moving
+    /// it.
+    pub fn remove_ended(
+        &self,
+        has_ended: impl Fn(&RollbackId) -> bool,
+    ) -> Result<Option<Rollback>> {
+        let failed = |error| failed("remove rollback file", &self.path, error);
+        for _ in 0..ATTEMPTS_MAX {
+            // Nobody throws the switch under this name: what lies here is what was looked at.
+            if let Some(aside) = look(&self.ending)? {
+                if !has_ended(&aside.id) {
+                    moved(&self.ending, &self.path).map_err(failed)?;
+                    return Ok(Some(aside));
+                }
+                gone(fs::remove_file(&self.ending)).map_err(failed)?;
+                fault::point("cutover.rollback-file-removed");
+            }
+            match look(&self.path)? {
+                None => return self.sync().map(|()| None).map_err(failed),
+                Some(rollback) if !has_ended(&rollback.id) => return Ok(Some(rollback)),
+                Some(_) => {}
+            }
+            fault::point("cutover.rollback-file-ended");
+            moved(&self.path, &self.ending).map_err(failed)?;
+            fault::point("cutover.rollback-file-aside");
         }
+        Err(Error::new(ErrorKind::Busy, "remove rollback file")
+            .with("file", self.path.display())
+            .hint("others throw the switch or end it at the same time: run `cutover status`"))
     }
 
-    /// Removes it, durably. One that is gone is no error.
+    /// Removes it whatever it says, durably. One that is gone is no error.
     ///
     /// # Errors
     /// `Failed` if it is still there.
     pub fn remove(&self) -> Result<()> {
-        let removed = match fs::remove_file(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            removed => removed,
-        };
-        removed
-            .and_then(|()| File::open(self.directory())?.sync_all())
-            .map_err(|error| self.failed("remove rollback file", error))
+        [&self.path, &self.ending]
+            .into_iter()
+            .try_for_each(|path| gone(fs::remove_file(path)))
+            .and_then(|()| self.sync())
+            .map_err(|error| failed("remove rollback file", &self.path, error))
     }
 
-    fn directory(&self) -> &Path {
-        match self.0.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+    fn sync(&self) -> io::Result<()> {
+        match File::open(directory(&self.path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            opened => opened?.sync_all(),
         }
     }
+}
 
-    fn failed(&self, operation: &str, error: io::Error) -> Error {
-        let kind = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-            _ => ErrorKind::Failed,
-        };
-        Error::new(kind, operation).with("file", self.0.display()).because(error)
+/// A file that stands for a throw of the switch.
+fn look(path: &Path) -> Result<Option<Rollback>> {
+    sign::read(path).map_err(|error| failed("look at rollback file", path, error))
+}
+
+/// Renames a file; one that others moved meanwhile is looked at again.
+fn moved(from: &Path, to: &Path) -> io::Result<()> {
+    gone(fs::rename(from, to))
+}
+
+/// That a file is gone already is no failure.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
     }
 }
 
-/// What the file holds: the signature as programs read it, and the time for whoever uses `cat`.
-#[derive(Debug, serde::Serialize)]
-struct Written<'a> {
-    at: String,
-    #[serde(flatten)]
-    signed: &'a Signed,
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
-fn text(rollback: &Signed) -> String {
-    let written = Written { at: rollback.when.to_rfc3339(), signed: rollback };
-    // Strings and a number are always JSON.
-    serde_json::to_string(&written).unwrap_or_default() + "\n"
+/// The path of a file that belongs to this one, in the same directory.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, ToOwned::to_owned);
+    name.push(format!(".{suffix}"));
+    path.with_file_name(name)
+}
+
+fn failed(operation: &str, path: &Path, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+        _ => ErrorKind::Failed,
+    };
+    Error::new(kind, operation).with("file", path.display()).because(error)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{RollbackFile, Thrown};
-    use crate::stage::Signed;
-    use migration::clock::Timestamp;
-    use std::fs;
-
-    fn rollback(why: &str) -> Signed {
-        Signed { who: "me".to_owned(), when: Timestamp(1_000_000), why: why.to_owned() }
-    }
-
-    #[test]
-    fn the_file_says_who_when_and_why_and_leaves_no_draft() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = RollbackFile::new(directory.path().join("rollback"));
-        assert_eq!(file.read().unwrap(), None);
-        assert_eq!(file.throw(&rollback("p99")).unwrap(), Thrown::New);
-        assert_eq!(file.read().unwrap(), Some(rollback("p99")));
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        file.remove().unwrap();
-        file.remove().unwrap();
-        assert!(!file.exists().unwrap());
-    }
-
-    #[test]
-    fn thrown_twice_it_keeps_the_first_reason() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = RollbackFile::new(directory.path().join("rollback"));
-        file.throw(&rollback("first")).unwrap();
-        assert_eq!(file.throw(&rollback("second")).unwrap(), Thrown::Already);
-        assert_eq!(file.read().unwrap().unwrap().why, "first");
-    }
-
-    #[test]
-    fn a_missing_directory_is_made() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = RollbackFile::new(directory.path().join("a/b/rollback"));
-        assert_eq!(file.throw(&rollback("x")).unwrap(), Thrown::New);
-    }
-
-    #[test]
-    fn a_file_touched_by_hand_counts_and_says_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("rollback");
-        fs::write(&path, "").unwrap();
-        let found = RollbackFile::new(&path).read().unwrap().unwrap();
-        assert!(found.why.contains("by hand") && found.when.0 > 0);
-    }
-
-    #[test]
-    fn a_draft_that_cannot_be_made_does_not_stop_the_switch() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("rollback");
-        // A directory sits where the draft would be written.
-        let draft = path.with_extension(format!("draft-{}", std::process::id()));
-        fs::create_dir(&draft).unwrap();
-        let file = RollbackFile::new(&path);
-        assert_eq!(file.throw(&rollback("x")).unwrap(), Thrown::Bare);
-        assert_eq!(file.read().unwrap(), Some(rollback("x")));
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_made_says_what_to_type() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("file"), "").unwrap();
-        let file = RollbackFile::new(directory.path().join("file/rollback"));
-        let error = file.throw(&rollback("x")).unwrap_err();
-        assert!(error.next_step().is_some_and(|hint| hint.contains("touch")), "{error:?}");
-    }
-}
+mod tests;

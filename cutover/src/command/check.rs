@@ -2,6 +2,7 @@
 
 use crate::ladder::Ladder;
 use crate::machine::Machine;
+use crate::rollback::Rollback;
 use crate::switch::RollbackFile;
 use migration::check::{self, Finding, Findings};
 use migration::cli::{self, CheckArgs, Exit, SharedArgs, print};
@@ -54,11 +55,11 @@ fn switch(plan: &Plan) -> Result<String> {
 
 /// Nobody has thrown it.
 fn rollback_file(plan: &Plan) -> Result<String> {
-    match RollbackFile::new(&plan.cutover.rollback_file).read()? {
+    match RollbackFile::new(&plan.cutover.rollback_file).read()?.pop() {
         None => Ok("not there".to_owned()),
-        Some(rollback) => Err(Error::new(ErrorKind::Refused, "rolled back")
-            .with("by", rollback.who)
-            .with("because", rollback.why)
+        Some(Rollback { signed, .. }) => Err(Error::new(ErrorKind::Refused, "rolled back")
+            .with("by", signed.who)
+            .with("because", signed.why)
             .hint("when the cause is mended, run `cutover retry`")),
     }
 }

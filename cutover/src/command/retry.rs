@@ -1,10 +1,13 @@
 //! `cutover retry`: ends a rollback.
+//!
+//! Ends what was thrown before it was given, and nothing that is thrown while it runs: in the entry a
+//! later throw fences it, and of the files it removes only those whose throws it has ended.
 
 use crate::args::WhyArgs;
 use crate::context::Context;
 use crate::machine::Current;
 use crate::reader::WATCH_LAPSE;
-use crate::stage::Signed;
+use crate::rollback::Rollback;
 use migration::cli::{Exit, Report, confirm, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
@@ -16,22 +19,21 @@ const FILE_STAYS: Duration = WATCH_LAPSE.saturating_add(Duration::from_millis(20
 
 pub(super) async fn run(context: &Context, args: &WhyArgs) -> Result<Exit> {
     let current = context.machine.current().await?;
-    let file = context.rollback_file().read()?;
-    if current.record.rolled_back.is_none() && file.is_none() {
+    let files = context.rollback_file().read()?;
+    if current.record.rolled_back.is_none() && files.is_empty() {
         print(&context.shared, &Retried { ended: false, generation: current.record.generation })?;
         return Ok(Exit::Done);
     }
     let shutdown = &context.shutdown;
     confirm(&context.shared, shutdown, "end the rollback, so that reads may climb again").await?;
-    let current = end(context, current, file.as_ref(), &args.why).await?;
-    if file.is_some() {
+    let current = end(context, current, &files, &args.why).await?;
+    if !files.is_empty() {
         if !shutdown.sleep(FILE_STAYS).await {
             return Err(Error::new(ErrorKind::Refused, "end rollback")
                 .with("interrupted", "before the rollback file was removed")
                 .hint("run `cutover retry` again"));
         }
-        fault::point("cutover.retry-before-remove");
-        context.rollback_file().remove()?;
+        remove_file(context).await?;
     }
     print(&context.shared, &Retried { ended: true, generation: current.record.generation })?;
     Ok(Exit::Done)
@@ -40,23 +42,37 @@ pub(super) async fn run(context: &Context, args: &WhyArgs) -> Result<Exit> {
 /// Ends the rollback in the stage entry; one that only the file knows of is recorded first.
 async fn end(
     context: &Context,
-    current: Current,
-    file: Option<&Signed>,
+    mut current: Current,
+    files: &[Rollback],
     why: &str,
 ) -> Result<Current> {
     let machine = &context.machine;
-    let current = match file {
-        // One that was ended before this was killed only leaves its file to be removed.
-        Some(rollback) if !current.record.has_ended(rollback) => {
-            machine.record_rollback(&current, rollback).await?
+    // One that was ended before this was killed only leaves its file to be removed.
+    for rollback in files {
+        if !current.record.knows(&rollback.id) {
+            current = machine.record_rollback(&current, rollback).await?;
         }
-        _ => current,
-    };
+    }
     fault::point("cutover.retry-recorded");
     match current.record.rolled_back {
-        Some(_) => machine.retry(&current, why).await,
+        Some(_) => machine.retry(&current, files, why).await,
         None => Ok(current),
     }
+}
+
+/// Removes the file, unless the switch was thrown again meanwhile.
+async fn remove_file(context: &Context) -> Result<()> {
+    fault::point("cutover.retry-before-remove");
+    let record = context.machine.current().await?.record;
+    let left = match &record.rolled_back {
+        Some(_) => record.rolled_back.clone(),
+        None => context.rollback_file().remove_ended(|rollback| record.has_ended(rollback))?,
+    };
+    let Some(Rollback { signed, .. }) = left else { return Ok(()) };
+    Err(Error::new(ErrorKind::Fenced, "end rollback: the switch was thrown again")
+        .with("by", signed.who)
+        .with("because", signed.why)
+        .hint("it holds; when its cause is mended too, run `cutover retry` again"))
 }
 
 #[derive(Debug, serde::Serialize)]

@@ -5,6 +5,7 @@
 
 use crate::args::RollbackArgs;
 use crate::machine::Machine;
+use crate::rollback::Rollback;
 use crate::stage::Signed;
 use crate::switch::{RollbackFile, Thrown};
 use migration::checkpoint;
@@ -25,8 +26,8 @@ const RECORD_MAX: Duration = Duration::from_secs(3);
 const ATTEMPTS_MAX: usize = 8;
 
 pub(super) async fn run(shared: &SharedArgs, args: &RollbackArgs) -> Result<Exit> {
-    let rollback =
-        Signed { who: process::operator(), when: Timestamp::now(), why: args.why.clone() };
+    let who = process::operator();
+    let rollback = Rollback::new(Signed { who, when: Timestamp::now(), why: args.why.clone() });
     let plan = shared.load_plan();
     let mut thrown = Vec::new();
     for path in paths(shared, args, plan.as_ref())? {
@@ -82,13 +83,13 @@ fn path_in_broken_plan(file: &Path) -> Option<PathBuf> {
     Some(directory.join(path))
 }
 
-fn throw(path: &Path, rollback: &Signed) -> File {
+fn throw(path: &Path, rollback: &Rollback) -> File {
     let thrown = RollbackFile::new(path).throw(rollback);
     File {
         path: path.to_path_buf(),
         state: thrown.as_ref().ok().map(|thrown| match thrown {
             Thrown::New => "created",
-            Thrown::Already => "already there",
+            Thrown::Again => "thrown again, in the place of an earlier one",
             Thrown::Bare => "created, but not as it should be: see the log",
         }),
         error: thrown.err().map(|error| {
@@ -99,9 +100,9 @@ fn throw(path: &Path, rollback: &Signed) -> File {
 }
 
 /// Records the rollback in the stage entry, over whatever others put there meanwhile.
-async fn record(plan: Plan, rollback: &Signed) -> Result<()> {
+async fn record(plan: Plan, rollback: &Rollback) -> Result<()> {
     let checkpoint = checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
-    let machine = Machine::new(Arc::new(plan), checkpoint, rollback.who.clone());
+    let machine = Machine::new(Arc::new(plan), checkpoint, rollback.signed.who.clone());
     let mut result = Ok(());
     for _ in 0..ATTEMPTS_MAX {
         let current = machine.current().await?;

@@ -6,6 +6,7 @@ mod gauges;
 use super::status::look;
 use crate::context::Context;
 use crate::machine::Machine;
+use crate::stage::Signed;
 use axum::Router;
 use gauges::Gauges;
 use migration::cli::{Exit, ListenArgs};
@@ -70,13 +71,15 @@ fn has_looked(looked: &Arc<AtomicI64>) -> Check {
 /// Puts into the stage entry what only the rollback file knows: the entry reaches readers on other
 /// machines.
 async fn record_rollback(context: &Context) -> Result<()> {
-    let Some(rollback) = context.rollback_file().read()? else { return Ok(()) };
     let machine: &Machine = &context.machine;
-    let current = machine.current().await?;
-    if current.record.rolled_back.is_some() || current.record.has_ended(&rollback) {
-        return Ok(());
+    for rollback in context.rollback_file().read()? {
+        let current = machine.current().await?;
+        if current.record.knows(&rollback.id) {
+            continue;
+        }
+        machine.record_rollback(&current, &rollback).await?;
+        let Signed { who, why, .. } = rollback.signed;
+        tracing::warn!(who, why, "recorded a rollback");
     }
-    machine.record_rollback(&current, &rollback).await?;
-    tracing::warn!(who = rollback.who, why = rollback.why, "recorded a rollback");
     Ok(())
 }

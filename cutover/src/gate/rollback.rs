@@ -6,7 +6,7 @@ const NAME: &str = "rollback";
 
 pub(super) fn check(evidence: &Evidence) -> Finding {
     if let Some(rollback) = &evidence.record.rolled_back {
-        let (who, why) = (&rollback.who, &rollback.why);
+        let (who, why) = (&rollback.signed.who, &rollback.signed.why);
         return not_met(NAME, format!("rolled back by {who}: {why}; `cutover retry` ends it"));
     }
     match &evidence.rollback_file {

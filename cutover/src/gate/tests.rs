@@ -1,5 +1,6 @@
 use super::{Evidence, Finding, LagSeen, Outcome, VerdictsSeen, findings, said};
 use crate::reader::Counts;
+use crate::rollback::Rollback;
 use crate::stage::{Action, Record, Signed, Stage};
 use migration::checkpoint::verdict::{self, Dimension, Kind, Verdict};
 use migration::clock::Timestamp;
@@ -197,7 +198,7 @@ fn a_stage_that_has_just_begun_is_too_young() {
 
 #[test]
 fn a_latched_rollback_holds_by_the_stage_and_by_the_file() {
-    let latch = |e: &mut Evidence| e.record.rolled_back = Some(signed());
+    let latch = |e: &mut Evidence| e.record.rolled_back = Some(Rollback::new(signed()));
     assert_eq!(after("rollback", latch).outcome, Outcome::NotMet);
     assert_eq!(after("rollback", |e| e.rollback_file = Ok(true)).outcome, Outcome::NotMet);
 }

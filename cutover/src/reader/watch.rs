@@ -2,6 +2,7 @@
 
 use super::hot::{self, Hot, nanos};
 use super::{Shared, Timing};
+use crate::switch::RollbackFile;
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::CutoverPlan;
 use std::io;
@@ -16,7 +17,7 @@ pub const WATCH_LAPSE: Duration = Duration::from_millis(900);
 
 #[derive(Debug)]
 pub(super) struct Watcher {
-    file: PathBuf,
+    file: RollbackFile,
     directory: PathBuf,
     staleness_max: u64,
     interval: Duration,
@@ -36,11 +37,11 @@ struct Past {
 
 impl Watcher {
     pub(super) fn new(plan: &CutoverPlan, timing: Timing) -> Result<Self> {
-        let file = plan.rollback_file.clone();
-        let directory = file.parent().map(PathBuf::from).unwrap_or_default();
+        let file = RollbackFile::new(&plan.rollback_file);
+        let directory = file.path().parent().map(PathBuf::from).unwrap_or_default();
         if !directory.is_dir() {
             return Err(Error::new(ErrorKind::Refused, "watch rollback file")
-                .with("file", file.display())
+                .with("file", file.path().display())
                 .with("missing directory", directory.display())
                 .hint("create the directory: without it `cutover rollback` could not reach this reader"));
         }
@@ -81,7 +82,7 @@ impl Watcher {
             }
             // Nobody knows: the last deadline runs out by itself.
             Err(error) => {
-                let file = self.file.display();
+                let file = self.file.path().display();
                 tracing::warn!(error = %error, %file, "look at rollback file");
             }
         }
@@ -97,14 +98,11 @@ impl Watcher {
     }
 
     fn file_is_there(&self) -> io::Result<bool> {
-        // A link that leads nowhere counts as there: somebody meant something by it.
-        match self.file.symlink_metadata() {
-            Ok(_) => Ok(true),
-            // Where the directory is gone too (unmounted), the file is not absent but unknown.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.directory.metadata().map(|_| false)
-            }
-            Err(error) => Err(error),
+        let is_there = self.file.is_there()?;
+        // Where the directory is gone too (unmounted), the file is not absent but unknown.
+        if !is_there {
+            self.directory.metadata()?;
         }
+        Ok(is_there)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, MIRROR, put, share};
 use crate::tricky_store::{Mood, TrickyStore};
-use cutover::{Action, Current, HISTORY, Machine, Signed, Stage};
+use cutover::{Action, Current, HISTORY, Machine, Rollback, Signed, Stage};
 use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
 use migration::error::ErrorKind;
@@ -14,8 +14,10 @@ fn machine(fixture: &Fixture, store: &Arc<TrickyStore>) -> Machine {
     Machine::new(Arc::new(fixture.plan.clone()), store, "ann@host")
 }
 
-fn rollback() -> Signed {
-    Signed { who: "bob@host".to_owned(), when: Timestamp(7), why: "p99".to_owned() }
+/// Thrown on a machine whose clock has just begun.
+fn rollback() -> Rollback {
+    let who = "bob@host".to_owned();
+    Rollback::new(Signed { who, when: Timestamp(7), why: "p99".to_owned() })
 }
 
 async fn promoted(machine: &Machine) -> Current {
@@ -111,7 +113,8 @@ async fn a_rollback_latches_until_retry_and_the_climb_begins_again_at_the_bottom
     let machine = machine(&fixture, &store);
     promoted(&machine).await;
     let current = promoted(&machine).await;
-    let back = machine.record_rollback(&current, &rollback()).await.unwrap();
+    let thrown = rollback();
+    let back = machine.record_rollback(&current, &thrown).await.unwrap();
     assert_eq!((back.record.stage, back.record.generation), (Stage::Off, 3));
     assert!(back.record.state().rolled_back);
     for overridden in [None, Some("I know better")] {
@@ -120,11 +123,49 @@ async fn a_rollback_latches_until_retry_and_the_climb_begins_again_at_the_bottom
         assert!(error.next_step().unwrap().contains("cutover retry"));
     }
     assert_eq!(machine.abort(&back, "x").await.unwrap_err().kind(), ErrorKind::Refused);
-    let again = machine.record_rollback(&back, &rollback()).await.unwrap();
-    assert_eq!(again.record, back.record, "a second rollback changes nothing");
-    let ready = machine.retry(&back, "mended").await.unwrap();
+    let again = machine.record_rollback(&back, &thrown).await.unwrap();
+    assert_eq!(again.record, back.record, "to record it again changes nothing");
+    let ready = machine.retry(&back, &[], "mended").await.unwrap();
     assert!(!ready.record.state().rolled_back && ready.record.stage == Stage::Off);
     assert_eq!(promoted(&machine).await.record.stage, MIRROR);
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_thrown_while_another_is_ended_fences_that_end() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let (first, second) = (rollback(), rollback());
+    let current = promoted(&machine).await;
+    let back = machine.record_rollback(&current, &first).await.unwrap();
+    let again = machine.record_rollback(&back, &second).await.unwrap();
+    let error = machine.retry(&back, &[], "mended").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fenced);
+    let latched = machine.current().await.unwrap().record;
+    assert!(latched.is_latched_by(&second.id) && latched.has_ended(&first.id));
+    let ready = machine.retry(&again, &[], "both mended").await.unwrap().record;
+    assert!(ready.has_ended(&first.id) && ready.has_ended(&second.id));
+}
+
+#[tokio::test]
+async fn a_rollback_is_over_when_it_was_ended_whatever_the_clocks_say() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let (first, hand_made) = (rollback(), rollback());
+    let current = promoted(&machine).await;
+    let back = machine.record_rollback(&current, &first).await.unwrap();
+    let files = [hand_made.clone()];
+    let ready = machine.retry(&back, &files, "mended").await.unwrap();
+    assert!(ready.record.has_ended(&first.id) && ready.record.has_ended(&hand_made.id));
+    let slow = rollback();
+    assert!(!ready.record.has_ended(&slow.id), "thrown later, by a clock that is behind");
+    // However many there were, the last ones are remembered and the entry stays small.
+    let mut current = ready;
+    for _ in 0..100 {
+        current = machine.record_rollback(&current, &slow).await.unwrap();
+        current = machine.retry(&current, &[rollback()], "mended").await.unwrap();
+    }
+    assert!(current.record.has_ended(&slow.id) && !current.record.has_ended(&first.id));
+    assert!(current.record.ended.len() < 100);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use crate::fixture::{Fixture, share, wait_until};
 use crate::tricky_store::TrickyStore;
 use cutover::{
-    Action, Current, Decision, Machine, Reader, RollbackFile, Stage, Store, Whitelist, decide,
+    Action, Current, Decision, Machine, Reader, Rollback, RollbackFile, Stage, Store, Whitelist,
+    decide,
 };
 use migration::checkpoint::CheckpointStore;
 use std::collections::BTreeMap;
@@ -73,14 +74,14 @@ async fn every_read_from_the_target_is_one_that_its_stage_allows() {
     }
     assert_eq!(climb.current.record.stage, share(1_000));
     let file = RollbackFile::new(fixture.rollback_file());
-    let rollback = climb.machine.signed("drill");
+    let rollback = Rollback::new(climb.machine.signed("drill"));
     file.throw(&rollback).unwrap();
     let thrown = Instant::now();
     wait_until(SOON, || reader.stage().rolled_back);
     let seen = thrown.elapsed();
     let back = climb.machine.record_rollback(&climb.current, &rollback).await.unwrap();
     climb.reached(back, &reader);
-    let ended = climb.machine.retry(&climb.current, "mended").await.unwrap();
+    let ended = climb.machine.retry(&climb.current, &[], "mended").await.unwrap();
     climb.reached(ended, &reader);
     file.remove().unwrap();
     let removed = Instant::now();

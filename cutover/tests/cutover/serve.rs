@@ -2,7 +2,9 @@
 
 use crate::fixture::{Fixture, put, share, stage, wait_until};
 use crate::program::{Program, get};
+use cutover::{Rollback, RollbackFile, Signed};
 use migration::checkpoint::SqliteCheckpoint;
+use migration::clock::Timestamp;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -36,6 +38,23 @@ async fn it_serves_health_and_the_state_of_the_switch_and_records_a_rollback_by_
         record = stage(&store).await;
     }
     assert_eq!(record.stage.to_string(), "off");
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[tokio::test]
+async fn it_records_what_is_thrown_after_a_retry_by_a_clock_that_is_behind() {
+    let fixture = Fixture::new();
+    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    put(&store, &fixture.at(share(1_000))).await;
+    let program = Program::new(&fixture);
+    assert_eq!(program.run(&["rollback"]).code, 0);
+    assert_eq!(program.run(&["retry", "--yes"]).code, 0);
+    let signed = Signed { who: "t".to_owned(), when: Timestamp(7), why: "p99".to_owned() };
+    let rollback = Rollback::new(signed);
+    RollbackFile::new(fixture.rollback_file()).throw(&rollback).unwrap();
+    let mut running = program.start(&["serve", "--listen", "127.0.0.1:0"]);
+    running.said("recorded a rollback");
+    assert!(stage(&store).await.is_latched_by(&rollback.id));
     assert_eq!(running.terminate(), Some(0));
 }
 

@@ -3,9 +3,10 @@
 use crate::fixture::{Fixture, MIRROR, put, share, stage};
 use cutover::{Change, HISTORY, Record, Stage};
 use migration::checkpoint::{CheckpointStore as _, SqliteCheckpoint, audit, document};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A command under test: where it starts, and what must be true once it has been run to its end.
 struct Case {
@@ -15,7 +16,12 @@ struct Case {
     ends: fn(&Fixture, &Record) -> bool,
 }
 
-fn run(fixture: &Fixture, command: &[&str], fault: &str) -> ExitStatus {
+/// Runs a command to its end.
+pub(crate) fn run(fixture: &Fixture, command: &[&str], fault: &str) -> ExitStatus {
+    start(fixture, command, fault).wait().unwrap()
+}
+
+fn start(fixture: &Fixture, command: &[&str], fault: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_cutover"))
         .arg("--config")
         .arg(fixture.plan_file())
@@ -24,8 +30,28 @@ fn run(fixture: &Fixture, command: &[&str], fault: &str) -> ExitStatus {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
+        .spawn()
         .unwrap()
+}
+
+/// A command that stands still.
+pub(crate) struct Frozen(Child);
+
+impl Frozen {
+    /// Runs a command up to a point. Fails if it ends without passing it.
+    pub(crate) fn at(fixture: &Fixture, command: &[&str], point: &str) -> Self {
+        let child = start(fixture, command, &format!("stop:{point}@1"));
+        let pid = Pid::from_child(&child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "it ended before {point}");
+        Self(child)
+    }
+
+    /// Lets it go on to its end.
+    pub(crate) fn go_on(mut self) -> ExitStatus {
+        kill_process(Pid::from_child(&self.0), Signal::CONT).unwrap();
+        self.0.wait().unwrap()
+    }
 }
 
 /// A switch at the stage of the case, with everything that the next gate asks for.

@@ -5,3 +5,4 @@ mod fault_points;
 #[path = "../cutover/fixture.rs"]
 #[expect(dead_code, reason = "these tests need a part of it")]
 mod fixture;
+mod retry;

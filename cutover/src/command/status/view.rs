@@ -116,7 +116,7 @@ impl Status {
             since: record.since,
             now: evidence.now,
             ladder: Ladder::new(plan).stages().iter().map(step).collect(),
-            rolled_back: record.rolled_back.map(note),
+            rolled_back: record.rolled_back.map(|rollback| note(rollback.signed)),
             rollback_file: known(evidence.rollback_file),
             paused: record.paused.map(note),
             whitelist_keys: record.whitelist.len(),
