@@ -79,7 +79,8 @@ pub(crate) struct PromoteArgs {
     /// form for scripts.
     #[arg(long, value_name = "STAGE", conflicts_with = "full")]
     pub(crate) to: Option<String>,
-    /// Waits, at most --timeout, while the gate is not met; a rollback ends the wait.
+    /// Waits, at most --timeout, while the gate is not met; a rollback ends the wait. One
+    /// that is told to stop (SIGTERM) ends as the gate stands: 3 or 4.
     #[arg(long)]
     pub(crate) wait: bool,
     /// Goes up although the gate is not met, and records why. A latched rollback and a pause hold

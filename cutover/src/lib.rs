@@ -4,6 +4,20 @@
 //! the stage that readers follow: `off`, then the stages of the plan in order, each behind gates.
 //! Both meet in one entry of the checkpoint store, and in the rollback file, which works without
 //! it. The decision itself is [`decide()`], one pure function for everybody who asks.
+//!
+//! ```no_run
+//! # use cutover::Store;
+//! # fn read_from_source() {}
+//! # fn read_from_target() {}
+//! # fn read(plan: migration::plan::Plan, user_id: &str) -> migration::error::Result<()> {
+//! let reader = cutover::Reader::connect(&plan)?;
+//! match reader.decide(user_id).store {
+//!     Store::Old => read_from_source(),
+//!     Store::New => read_from_target(),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod args;
 mod bucket;

@@ -142,7 +142,7 @@ impl Reader {
     }
 
     /// Says which store answers a read of `key`, the value that identifies the user: the same bytes
-    /// that a whitelist and `cutover evaluate --key` are given.
+    /// that a whitelist and `cutover evaluate` are given.
     #[inline]
     pub fn decide(&self, key: impl AsRef<[u8]>) -> Decision {
         self.shared.hot.decide(self.shared.flag, key.as_ref())

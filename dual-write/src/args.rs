@@ -66,7 +66,12 @@ pub(crate) enum DlqCommand {
         id: String,
     },
     /// Applies dead letters again: with their version where that can decide, else from the source.
-    Replay(DlqSelection),
+    Replay {
+        #[command(flatten)]
+        selection: DlqSelection,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
     /// Gives dead letters up. The changes in them stay lost to the target until the records are
     /// repaired.
     Drop {

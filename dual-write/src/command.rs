@@ -32,8 +32,8 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         }
         Command::Dlq { command: DlqCommand::List { all } } => dlq::list(shared, *all).await,
         Command::Dlq { command: DlqCommand::Show { id } } => dlq::show(shared, id).await,
-        Command::Dlq { command: DlqCommand::Replay(selection) } => {
-            dlq::replay(shared, selection).await
+        Command::Dlq { command: DlqCommand::Replay { selection, reason } } => {
+            dlq::replay(shared, selection, reason).await
         }
         Command::Dlq { command: DlqCommand::Drop { selection, reason } } => {
             dlq::give_up(shared, selection, reason, &shutdown).await

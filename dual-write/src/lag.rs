@@ -9,6 +9,7 @@ use migration::checkpoint::document::{self, Document};
 use migration::claim::partitions;
 use migration::clock::Timestamp;
 use migration::error::Result;
+use migration::progress::Progress;
 use migration::queue::Lag;
 use migration::running::Running;
 use migration::servers::Servers;
@@ -63,11 +64,12 @@ pub(crate) fn follow(
         let mut looks = 0_u32;
         loop {
             if looks.is_multiple_of(LOOKS_PER_MEASUREMENT) {
-                let lag = measure(&servers).await;
-                progress.set_lag(lag.map(|lag| lag.age));
-                if let Some(lag) = lag {
-                    progress.set_level("lag_messages", lag.messages);
-                    note_at_least(&counters, lag.age);
+                match measure(&servers).await {
+                    Some(lag) => {
+                        show(&progress, lag);
+                        note_at_least(&counters, lag.age);
+                    }
+                    None => progress.set_lag(None),
                 }
             }
             looks = looks.wrapping_add(1);
@@ -81,6 +83,12 @@ pub(crate) fn follow(
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }))
+}
+
+/// Shows a measurement.
+pub(crate) fn show(progress: &Progress, lag: Lag) {
+    progress.set_lag(Some(lag.age));
+    progress.set_level("lag_messages", lag.messages);
 }
 
 async fn measure(servers: &Servers) -> Option<Lag> {

@@ -34,15 +34,12 @@ pub async fn show(
     shared: &SharedArgs,
     shutdown: &Shutdown,
 ) -> Result<Exit> {
-    let mut to = SharedOutput::from(shared);
+    let to = SharedOutput::from(shared);
     if !args.watch {
         print(to, &StatusReport::collect(store, phase, details).await?)?;
         return Ok(Exit::Done);
     }
-    // Of several documents each needs a line of its own.
-    if to.output == Output::Json {
-        to.output = Output::Ndjson;
-    }
+    let to = to.of_many();
     loop {
         let report = StatusReport::collect(store, phase, details).await?;
         if to.output == Output::Table {

@@ -90,9 +90,12 @@ pub(crate) struct DiffArgs {
 /// What a verdict has to show.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct GateArgs {
-    /// Most differences per record; the plan's pass mark by default.
-    #[arg(long, value_name = "RATE")]
+    /// Most differences per record, from 0 to 1; the plan's pass mark by default.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) max_mismatch_rate: Option<f64>,
+    /// Takes a verdict about a sample, too, which says nothing about the records outside it.
+    #[arg(long)]
+    pub(crate) accept_sample: bool,
 }
 
 /// What a repair does.
@@ -101,6 +104,15 @@ pub(crate) struct RepairArgs {
     /// Repairs; without it, says what it would repair.
     #[arg(long)]
     pub(crate) execute: bool,
+    #[command(flatten)]
+    pub(crate) reason: ReasonArgs,
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(rate) if (0.0..=1.0).contains(&rate) => Ok(rate),
+        _ => Err("write differences per record, from 0 to 1, such as 1e-6".to_owned()),
+    }
 }
 
 fn parse_setting(text: &str) -> Result<Change, String> {
@@ -116,6 +128,26 @@ impl Program for Args {
         match &self.command {
             Command::Shared(command) => Some(command),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, parse_rate};
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_lies_between_none_and_all() {
+        assert_eq!(parse_rate("1e-6"), Ok(1e-6));
+        assert_eq!((parse_rate("0"), parse_rate("1")), (Ok(0.0), Ok(1.0)));
+        for wrong in ["2", "-1e-6", "NaN", "inf", "0.1%", ""] {
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -73,7 +73,7 @@ impl Difference {
                 .with("source table", &self.source_table)
                 .with("target table", &self.target_table)
                 .with("instance", &self.instance)
-                .hint("compare again: verify run --restart")
+                .hint("compare again: `verify run --restart`")
         };
         let layout = layouts
             .iter()

@@ -172,7 +172,7 @@ impl Records {
         saved.ok_or_else(|| {
             Error::new(ErrorKind::Fenced, "save the run: another verify run has begun")
                 .with("run", &record.id)
-                .hint("see what runs: verify status")
+                .hint("see what runs: `verify status`")
         })
     }
 

@@ -26,6 +26,7 @@ struct Locks {
 #[derive(Debug, Serialize)]
 struct Claimed {
     range: String,
+    #[serde(serialize_with = "json::process")]
     process: Process,
     #[serde(serialize_with = "json::time")]
     since: Timestamp,

@@ -1,10 +1,11 @@
 //! `plan`: what would be copied.
 
 use migration::claim::survey_ranges;
-use migration::cli::{Exit, Report, SharedArgs, print, table};
+use migration::cli::{Exit, Report, SharedArgs, json, print, table};
 use migration::error::Result;
 use migration::servers::Servers;
 use serde::Serialize;
+use std::time::Duration;
 
 /// What would be copied, and how.
 #[derive(Debug, Serialize)]
@@ -17,7 +18,8 @@ struct Outlook {
     rate: Option<u32>,
     /// Seconds at that rate, if there is one.
     at_least_s: Option<u64>,
-    lock_lease_ms: u128,
+    #[serde(serialize_with = "json::seconds")]
+    lock_lease_s: Duration,
     notes: Vec<String>,
 }
 
@@ -93,7 +95,7 @@ pub(super) async fn run(args: &SharedArgs) -> Result<Exit> {
         batch_bytes_max: plan.backfill.batch_bytes_max,
         rate,
         at_least_s: rate.map(|rate| records.div_ceil(u64::from(rate.max(1)))),
-        lock_lease_ms: plan.lock.lease.as_millis(),
+        lock_lease_s: plan.lock.lease,
         notes,
     };
     print(args, &outlook)?;

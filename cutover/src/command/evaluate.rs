@@ -1,4 +1,4 @@
-//! `cutover evaluate --key`: where the reads of one key go, and why.
+//! `cutover evaluate`: where the reads of one key go, and why.
 
 use crate::args::EvaluateArgs;
 use crate::bucket::{BUCKETS, bucket, hash};

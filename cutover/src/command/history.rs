@@ -23,6 +23,7 @@ struct History {
 
 #[derive(Debug, serde::Serialize)]
 struct Line {
+    #[serde(serialize_with = "json::id")]
     number: u64,
     generation: u32,
     #[serde(serialize_with = "json::time")]

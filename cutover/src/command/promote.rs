@@ -64,6 +64,8 @@ async fn climb(context: &Context, args: &PromoteArgs, promotion: &mut Promotion)
             return Err(Error::new(ErrorKind::TimedOut, "wait for the gate"));
         }
         if !context.shutdown.sleep(LOOK_AGAIN).await {
+            // A script must not take a climb that was stopped for one that has arrived.
+            promotion.stopped = true;
             return Ok(code);
         }
     }
@@ -127,6 +129,8 @@ struct Promotion {
     steps: Vec<Step>,
     /// The gate that was not met, where the climb ended.
     gate: Option<Gate>,
+    /// Whether it was told to stop before it was where it should go.
+    stopped: bool,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -161,6 +165,9 @@ impl Report for Promotion {
         });
         let mut lines: Vec<_> = steps.collect();
         lines.extend(self.gate.as_ref().map(Report::text));
+        if self.stopped {
+            lines.push("stopped while it waited; `cutover promote` again goes on".to_owned());
+        }
         if lines.is_empty() {
             lines.push("at that stage already".to_owned());
         }

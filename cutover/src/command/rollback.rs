@@ -68,7 +68,7 @@ fn paths(
     if let (true, Err(error)) = (paths.is_empty(), plan) {
         return Err(Error::new(ErrorKind::Plan, "find the rollback file")
             .because(Chain(error).to_string())
-            .hint("name it: cutover rollback --rollback-file PATH (or simply: touch PATH)"));
+            .hint("name it: `cutover rollback --rollback-file PATH` (or simply: `touch PATH`)"));
     }
     Ok(paths)
 }

@@ -28,7 +28,7 @@ const LOOKED_WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn run(context: &Context, args: &ListenArgs) -> Result<Exit> {
     let Some(address) = args.listen else {
         return Err(Error::new(ErrorKind::Plan, "serve")
-            .hint("say where: cutover serve --listen 127.0.0.1:9187"));
+            .hint("say where: `cutover serve --listen 127.0.0.1:9187`"));
     };
     let metrics = Metrics::new(CUTOVER.name);
     let gauges = Gauges::register(&metrics);

@@ -5,7 +5,7 @@ mod view;
 use crate::context::Context;
 use crate::gate::Seen;
 use crate::reader::readers;
-use migration::cli::{Exit, Output, clear_screen, print};
+use migration::cli::{Exit, Output, SharedOutput, clear_screen, print};
 use migration::error::Result;
 use migration::status::StatusArgs;
 use std::io::IsTerminal as _;
@@ -32,6 +32,7 @@ pub(super) async fn look(context: &Context) -> Result<Status> {
 
 /// Looks again and again; what fails once is said and looked at again.
 async fn watch(context: &Context, args: &StatusArgs) -> Result<Exit> {
+    let to = SharedOutput::from(&context.shared).of_many();
     let in_place = context.shared.output == Output::Table && std::io::stdout().is_terminal();
     let mut last: Option<String> = None;
     let mut exit = Exit::Done;
@@ -47,7 +48,7 @@ async fn watch(context: &Context, args: &StatusArgs) -> Result<Exit> {
                 let line = Line(status);
                 let said = line.key();
                 if last.as_ref() != Some(&said) {
-                    print(&context.shared, &line)?;
+                    print(to, &line)?;
                     last = Some(said);
                 }
             }

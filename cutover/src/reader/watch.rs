@@ -33,6 +33,15 @@ struct Past {
     /// nobody looked for so long that it may have come and gone: the snapshot may then be of a
     /// stage that was rolled back, and must not come to life again.
     read_after: u64,
+    /// Why nobody could say whether the file is there, at the last look.
+    unknown: Option<io::ErrorKind>,
+}
+
+impl Past {
+    /// Remembers what a look found; returns whether that is news. There are ten looks a second.
+    fn is_news(&mut self, unknown: Option<io::ErrorKind>) -> bool {
+        std::mem::replace(&mut self.unknown, unknown) != unknown
+    }
 }
 
 impl Watcher {
@@ -66,7 +75,12 @@ impl Watcher {
     pub(super) fn look(&self, hot: &Hot) {
         let (now, now_with_suspend) = (hot::now(), hot::now_with_suspend());
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.file_is_there() {
+        let found = self.file_is_there();
+        let is_news = past.is_news(found.as_ref().err().map(io::Error::kind));
+        if is_news && found.is_ok() {
+            tracing::info!(file = %self.file.path().display(), "the rollback file can be looked at again");
+        }
+        match found {
             Ok(true) => {
                 past.seen = true;
                 hot.roll_back();
@@ -81,10 +95,11 @@ impl Watcher {
                 hot.believe_until(if believed == 0 { 0 } else { now + believed });
             }
             // Nobody knows: the last deadline runs out by itself.
-            Err(error) => {
+            Err(error) if is_news => {
                 let file = self.file.path().display();
                 tracing::warn!(error = %error, %file, "look at rollback file");
             }
+            Err(_) => {}
         }
     }
 
@@ -104,5 +119,28 @@ impl Watcher {
             self.directory.metadata()?;
         }
         Ok(is_there)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Past;
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+
+    #[test]
+    fn a_directory_that_is_away_is_news_once_and_so_are_its_return_and_another_reason() {
+        let mut past = Past::default();
+        let looks = [
+            None,
+            Some(NotFound),
+            Some(NotFound),
+            Some(PermissionDenied),
+            Some(PermissionDenied),
+            None,
+            None,
+            Some(NotFound),
+        ];
+        let news = looks.map(|found| past.is_news(found));
+        assert_eq!(news, [false, true, false, true, false, true, false, true]);
     }
 }

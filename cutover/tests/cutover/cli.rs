@@ -107,6 +107,19 @@ async fn a_promotion_that_waits_ends_at_its_timeout() {
 }
 
 #[tokio::test]
+async fn a_promotion_that_is_told_to_stop_while_it_waits_has_not_arrived_and_says_so() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    let mut running = program.start(&["promote", "--wait", "-o", "ndjson"]);
+    running.said("the gate is not met");
+    let (code, printed) = running.terminate_and_read();
+    assert_eq!(code, Some(4), "{printed}");
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&printed["stopped"], &printed["steps"]), (&json!(true), &json!([])));
+    assert_eq!(stage_of(&store).await.stage, Stage::Off);
+}
+
+#[tokio::test]
 async fn an_override_climbs_without_evidence_and_is_recorded() {
     let fixture = easy();
     let (program, store) = begun(&fixture, Stage::Off).await;

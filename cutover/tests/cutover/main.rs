@@ -8,6 +8,7 @@ mod machine;
 mod percentage;
 mod program;
 mod reader;
+mod readme;
 mod serve;
 mod stopped;
 mod tricky_store;

@@ -63,7 +63,7 @@ impl Program {
             .args(["--log-format", "text"])
             .args(arguments)
             .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
@@ -86,13 +86,21 @@ impl Running {
     }
 
     /// Asks it to end, and returns its exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(self) -> Option<i32> {
+        self.terminate_and_read().0
+    }
+
+    /// The same, with what it printed: less than a pipe holds.
+    pub(crate) fn terminate_and_read(mut self) -> (Option<i32>, String) {
         rustix::process::kill_process(
             rustix::process::Pid::from_child(&self.child),
             rustix::process::Signal::TERM,
         )
         .unwrap();
-        self.child.wait().unwrap().code()
+        let code = self.child.wait().unwrap().code();
+        let mut printed = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        (code, printed)
     }
 }
 

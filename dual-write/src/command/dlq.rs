@@ -140,7 +140,11 @@ impl Report for Outcomes {
     }
 }
 
-pub(super) async fn replay(args: &SharedArgs, selection: &DlqSelection) -> Result<Exit> {
+pub(super) async fn replay(
+    args: &SharedArgs,
+    selection: &DlqSelection,
+    reason: &ReasonArgs,
+) -> Result<Exit> {
     let servers = Servers::open_existing(&args.load_plan()?).await?;
     let store = &*servers.checkpoint;
     let repairer = Repairer {
@@ -170,8 +174,11 @@ pub(super) async fn replay(args: &SharedArgs, selection: &DlqSelection) -> Resul
     for target in &servers.targets {
         target.make_durable().await?;
     }
+    let who = operator();
     for id in replayed {
-        dead_letter::decide(store, &id, Fate::Replayed, &operator()).await?;
+        let what = format!("dual-write: replay dead letter {id}");
+        audit::record(store, &who, what, reason.reason.as_deref()).await?;
+        dead_letter::decide(store, &id, Fate::Replayed, &who).await?;
     }
     print(args, &outcomes)?;
     let all_replayed = outcomes.letters.iter().all(|outcome| outcome.replayed.is_some());

@@ -131,9 +131,7 @@ impl Bound {
             [only] => Arc::clone(only),
             _ => {
                 return Err(refused("a guard does not say which partition its change came from")
-                    .hint(
-                        "with several partitions, purge after the cut-over: `dual-write cleanup`",
-                    ));
+                    .hint("with several partitions they stay until the end: `cutover cleanup`"));
             }
         };
         let rows = partitions(&servers.targets, &partition).await?;

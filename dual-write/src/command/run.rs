@@ -1,5 +1,7 @@
 //! `run`: applies live writes until it is stopped.
 
+mod summary;
+
 use crate::args::RunArgs;
 use crate::counters::Counters;
 use crate::gate::Steered;
@@ -10,7 +12,7 @@ use crate::prepare::Preparer;
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
-use migration::cli::{Exit, SharedArgs};
+use migration::cli::{Exit, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::phase;
 use migration::plan::Plan;
@@ -22,7 +24,8 @@ use migration::servers::Servers;
 use migration::shutdown::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use summary::Summary;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The lease of the one consumer of a queue that does not hand out its partitions itself.
@@ -53,14 +56,18 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let parts = parts(&plan, &servers, &running);
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
+    let started = Instant::now();
     let _lag = lag::follow(&servers, &running, &parts.counters);
     let drained = Arc::new(AtomicBool::new(false));
     let _draining = how.until_drained.then(|| end_when_drained(&servers, &running, &drained));
     let ended = live(&servers, &running, &parts).await;
     show(&running.progress, &parts.counters);
     let is_done = |(): &()| drained.load(Ordering::Relaxed);
-    running.finish(Activity::at_end(&ended, is_done)).await?;
-    ended.map(|()| Exit::Done)
+    let activity = Activity::at_end(&ended, is_done);
+    running.finish(activity).await?;
+    ended?;
+    print(args, &Summary::of(activity, &parts.counters, started.elapsed()))?;
+    Ok(Exit::Done)
 }
 
 fn parts(plan: &Plan, servers: &Servers, running: &Running) -> LiveParts {
@@ -151,11 +158,13 @@ fn end_when_drained(
     drained: &Arc<AtomicBool>,
 ) -> AbortOnDropHandle<()> {
     let (servers, shutdown) = (servers.clone(), running.shutdown.clone());
+    let progress = running.progress.clone();
     let drained = Arc::clone(drained);
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             match lag::lag(&servers).await {
                 Ok(lag) if lag.messages == 0 => {
+                    lag::show(&progress, lag);
                     drained.store(true, Ordering::Relaxed);
                     return shutdown.begin();
                 }

@@ -45,7 +45,7 @@ impl Details for Positions<'_> {
                 ]);
                 data.push(json!({
                     "partition": &*partition, "instance": target.name(), "start": start,
-                    "next": next, "generation": row.generation.number,
+                    "next": next, "generation": row.generation.number.to_string(),
                     "lag_messages": lag.messages, "lag_s": lag.age.as_secs_f64(),
                 }));
             }

@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::Process;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt::Display;
@@ -63,6 +64,23 @@ pub fn maybe_seconds<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     duration.as_ref().map(Duration::as_secs_f64).serialize(serializer)
+}
+
+/// Writes a process as other machines know it: program, host, number, and when it started.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn process<S: Serializer>(process: &Process, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct View<'a> {
+        program: &'a str,
+        host: &'a str,
+        pid: i32,
+        #[serde(serialize_with = "time")]
+        started: Timestamp,
+    }
+    let Process { program, host, pid, started, .. } = process;
+    View { program, host, pid: *pid, started: *started }.serialize(serializer)
 }
 
 /// Writes a number as a string.

@@ -35,6 +35,23 @@ pub struct SharedOutput {
     pub color: ColorWhen,
 }
 
+impl SharedOutput {
+    /// The same for several documents one after the other: each needs a line of its own.
+    #[must_use]
+    pub fn of_many(self) -> Self {
+        match self.output {
+            Output::Json => Self { output: Output::Ndjson, ..self },
+            Output::Table | Output::Ndjson => self,
+        }
+    }
+
+    /// The same for what is only ever read by programs: JSON, a document a line.
+    #[must_use]
+    pub fn of_records(self) -> Self {
+        Self { output: Output::Ndjson, ..self }
+    }
+}
+
 impl From<&SharedArgs> for SharedOutput {
     fn from(args: &SharedArgs) -> Self {
         Self { output: args.output, color: args.color }

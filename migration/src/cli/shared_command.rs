@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use clap_complete::Shell;
 use serde::Serialize;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// A command that every binary has. It touches no server.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -17,8 +18,12 @@ pub enum SharedCommand {
         /// The shell.
         shell: Shell,
     },
-    /// Prints the manual page.
-    Man,
+    /// Prints the manual pages of this program and of each of its commands.
+    Man {
+        /// Writes each page into a file of its own there, for a package, instead of printing.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
     /// Prints the plan as it is understood: defaults filled in, paths absolute, `--set` applied.
     ExplainConfig,
     /// Prints the JSON Schema of a plan, for editors.
@@ -39,13 +44,7 @@ pub(super) fn run(
             clap_complete::generate(*shell, &mut program, name, &mut script);
             write(&script)?;
         }
-        SharedCommand::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(program).render(&mut page).map_err(|error| {
-                Error::new(ErrorKind::Failed, "render manual page").because(error)
-            })?;
-            write(&page)?;
-        }
+        SharedCommand::Man { into } => man(program, into.as_deref())?,
         SharedCommand::ConfigSchema => {
             write(format!("{}\n", crate::plan::json_schema()).as_bytes())?;
         }
@@ -53,6 +52,34 @@ pub(super) fn run(
         SharedCommand::Version => print(args, &Version::of(&program))?,
     }
     Ok(Exit::Done)
+}
+
+/// Prints the manual pages one after the other, or writes each into a file of a folder.
+fn man(program: clap::Command, into: Option<&Path>) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let error = Error::new(ErrorKind::Failed, "write manual pages").because(error);
+        match into {
+            Some(folder) => error.with("folder", folder.display()).hint("make the folder first"),
+            None => error,
+        }
+    };
+    if let Some(folder) = into {
+        return clap_mangen::generate_to(program, folder).map_err(failed);
+    }
+    let mut program = program.disable_help_subcommand(true);
+    // Gives each command its whole name, and the flags that all share.
+    program.build();
+    let mut pages = Vec::new();
+    render(&program, &mut pages).map_err(failed)?;
+    write(&pages)
+}
+
+fn render(command: &clap::Command, pages: &mut Vec<u8>) -> std::io::Result<()> {
+    clap_mangen::Man::new(command.clone()).render(pages)?;
+    command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .try_for_each(|command| render(command, pages))
 }
 
 /// A plan, setting by setting. Nothing secret is in it: a plan holds references to secrets only.

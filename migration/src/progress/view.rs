@@ -30,7 +30,24 @@ pub struct View {
     eta_s: Option<f64>,
     lag_s: Option<f64>,
     throttle: Option<String>,
-    counts: BTreeMap<String, u64>,
+    counts: BTreeMap<String, Number>,
+}
+
+/// A count, or a time in seconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Number {
+    Count(u64),
+    Seconds(f64),
+}
+
+/// A count as programs see it: a time in milliseconds is one in seconds, as everywhere.
+fn view(name: &str, count: u64) -> (String, Number) {
+    match name.strip_suffix("_ms") {
+        #[expect(clippy::cast_precision_loss, reason = "for display")]
+        Some(name) => (format!("{name}_s"), Number::Seconds(count as f64 / 1_000.0)),
+        None => (name.to_owned(), Number::Count(count)),
+    }
 }
 
 impl From<&Snapshot> for View {
@@ -63,7 +80,7 @@ impl View {
             eta_s: snapshot.eta_s,
             lag_s,
             throttle: snapshot.throttle.clone(),
-            counts: snapshot.counts.clone(),
+            counts: snapshot.counts.iter().map(|(name, count)| view(name, *count)).collect(),
         }
     }
 }

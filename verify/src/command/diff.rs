@@ -3,7 +3,7 @@
 use crate::args::DiffArgs;
 use crate::difference::Difference;
 use crate::record::Records;
-use migration::cli::{Exit, Report, SharedArgs, print};
+use migration::cli::{Exit, Report, SharedArgs, SharedOutput, print};
 use migration::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -30,8 +30,9 @@ pub(super) async fn run(shared: &SharedArgs, which: &DiffArgs) -> Result<Exit> {
     let records = Records::new(checkpoint);
     let Some((record, _)) = records.current().await? else {
         return Err(Error::new(ErrorKind::Refused, "print differences: there was no run")
-            .hint("compare first: verify run"));
+            .hint("compare first: `verify run`"));
     };
+    let to = SharedOutput::from(shared).of_records();
     let mut left = which.limit.unwrap_or(usize::MAX);
     let mut after: Option<String> = None;
     loop {
@@ -50,7 +51,7 @@ pub(super) async fn run(shared: &SharedArgs, which: &DiffArgs) -> Result<Exit> {
             } else {
                 Line::Whole(difference)
             };
-            print(shared, &line)?;
+            print(to, &line)?;
         }
     }
 }

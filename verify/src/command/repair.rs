@@ -3,8 +3,10 @@
 use crate::args::RepairArgs;
 use crate::difference::{Difference, DifferenceKind};
 use crate::record::Records;
+use migration::checkpoint::audit;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
+use migration::process::operator;
 use migration::repair::{RepairItem, Repaired, Repairer};
 use migration::servers::Servers;
 use serde::Serialize;
@@ -27,13 +29,13 @@ impl Report for Done {
     fn text(&self) -> String {
         if !self.executed {
             return format!(
-                "would repair {} records; see them: verify diff; do it: verify repair --execute",
+                "would repair {} records; see them: `verify diff`; do it: `verify repair --execute`",
                 self.records
             );
         }
         format!(
             "repaired {} records: {} written, {} removed, {} attempts overtaken by live writes\n\
-             compare again: verify run",
+             compare again: `verify run`",
             self.records, self.written, self.removed, self.redone
         )
     }
@@ -46,7 +48,7 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
     let records = Records::new(servers.checkpoint.clone());
     let Some((record, _)) = records.current().await? else {
         return Err(Error::new(ErrorKind::Refused, "repair: there was no run")
-            .hint("compare first: verify run"));
+            .hint("compare first: `verify run`"));
     };
     let repairer = Repairer {
         source: servers.source.clone(),
@@ -54,6 +56,12 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
         targets: servers.targets.clone(),
         barrier: BARRIER_MAX,
     };
+    if how.execute {
+        // First: a line about a repair that did not take place is better than one that is missing.
+        let what = format!("verify: repair what run {} found", record.id);
+        let why = how.reason.reason.as_deref();
+        audit::record(&*servers.checkpoint, &operator(), what, why).await?;
+    }
     let mut done = Done { executed: how.execute, ..Done::default() };
     let mut after: Option<String> = None;
     loop {

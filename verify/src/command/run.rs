@@ -170,7 +170,7 @@ async fn scope(how: &RunArgs, servers: &Servers) -> Result<Scope> {
             Some(sample) => Ok(Scope::Backfilled { sample }),
             None => {
                 Err(Error::new(ErrorKind::Refused, "compare the backfill's sample: there is none")
-                    .hint("copy one first: backfill run --sample 1%"))
+                    .hint("copy one first: `backfill run --sample 1%`"))
             }
         };
     }

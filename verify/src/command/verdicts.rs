@@ -69,13 +69,13 @@ impl Shown {
 /// What to do next.
 fn advice(verdict: &Verdict) -> String {
     match verdict.outcome {
-        Outcome::Pass => "go on: cutover status".to_owned(),
-        Outcome::Fail => "see what differs: verify diff; mend it: verify repair".to_owned(),
+        Outcome::Pass => "go on: `cutover status`".to_owned(),
+        Outcome::Fail => "see what differs: `verify diff`; mend it: `verify repair --execute`".to_owned(),
         Outcome::Inconclusive if verdict.compared == 0 => {
             "nothing was compared: is the source empty?".to_owned()
         }
         Outcome::Inconclusive if verdict.unsettled > 0 => {
-            "records were still moving: see that dual-write runs (dual-write status), then run again"
+            "records were still moving: see that dual-write runs (`dual-write status`), then run again"
                 .to_owned()
         }
         Outcome::Inconclusive => format!(
@@ -186,9 +186,11 @@ pub(super) async fn show(shared: &SharedArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Judges the last verdict.
+/// Judges the last verdict. One that fails speaks against whatever it is about; one that passes
+/// speaks for the records and the plan that it is about, and for no others.
 pub(super) async fn gate(shared: &SharedArgs, what: &GateArgs) -> Result<Exit> {
-    let checkpoint = open(shared).await?;
+    let plan = shared.load_plan()?;
+    let checkpoint = migration::checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
     let mut verdict = last(&*checkpoint).await?;
     if let Some(rate_max) = what.max_mismatch_rate {
         let tally = Tally {
@@ -200,9 +202,26 @@ pub(super) async fn gate(shared: &SharedArgs, what: &GateArgs) -> Result<Exit> {
         verdict.rate_max = rate_max;
         verdict.outcome = crate::tally::judge(&tally, verdict.kind, rate_max);
     }
+    let beside = beside_the_point(&verdict, &plan.edition(), what.accept_sample);
+    if beside.is_some() && verdict.outcome == Outcome::Pass {
+        verdict.outcome = Outcome::Inconclusive;
+    }
     let outcome = verdict.outcome;
-    print(shared, &Shown::new(verdict, None))?;
+    let mut shown = Shown::new(verdict, None);
+    if let Some(why) = beside.filter(|_| outcome == Outcome::Inconclusive) {
+        why.clone_into(&mut shown.advice);
+    }
+    print(shared, &shown)?;
     Ok(super::exit(outcome))
+}
+
+/// Why a verdict does not speak for the migration as it is now, and what to do.
+fn beside_the_point(verdict: &Verdict, edition: &str, accept_sample: bool) -> Option<&'static str> {
+    if verdict.edition != edition {
+        return Some("it is about another plan or history of the source: run `verify run`");
+    }
+    let is_short = !verdict.whole && !accept_sample;
+    is_short.then_some("it is only about a sample: run `verify run`, or give --accept-sample")
 }
 
 async fn open(shared: &SharedArgs) -> Result<Arc<dyn CheckpointStore>> {
@@ -213,6 +232,6 @@ async fn open(shared: &SharedArgs) -> Result<Arc<dyn CheckpointStore>> {
 async fn last(checkpoint: &dyn CheckpointStore) -> Result<Verdict> {
     verdict::last(checkpoint, |_| true).await?.ok_or_else(|| {
         Error::new(ErrorKind::Refused, "read the last verdict: there is none")
-            .hint("compare first: verify run")
+            .hint("compare first: `verify run`")
     })
 }

@@ -70,7 +70,7 @@ struct VerdictView {
     compared: u64,
     differing: u64,
     rate: f64,
-    bound95: f64,
+    bound_95: f64,
     #[serde(serialize_with = "json::time")]
     started: Timestamp,
     #[serde(serialize_with = "json::time")]
@@ -172,7 +172,7 @@ impl From<Verdict> for VerdictView {
             compared: verdict.compared,
             differing: verdict.differing,
             rate: verdict.rate,
-            bound95: verdict.bound95,
+            bound_95: verdict.bound95,
             started: verdict.started,
             finished: verdict.finished,
         }
