@@ -2,22 +2,29 @@
 //!
 //! A change is one conditional put of the whole entry, so a process that is killed leaves the stage
 //! before or the stage after. The entry carries its last change; the history gets it right after
-//! the put, or from whoever changes the entry next.
+//! the put, or from whoever changes the entry next. Only a rollback does not wait for the history of
+//! what was before it: the entry carries that, too, until it can be written.
+
+mod history;
+
+pub use history::HISTORY;
 
 use crate::ladder::Ladder;
 use crate::rollback::Rollback;
 use crate::stage::{Action, Change, Record, STAGE_KEY, Signed, Stage};
 use crate::whitelist;
-use migration::checkpoint::{CheckpointStore, Revision, audit, document};
+use migration::checkpoint::{CheckpointStore, Revision, document};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::plan::Plan;
+use migration::retry::{within, within_write};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The log of all changes of the stage, one a line, in order.
-pub const HISTORY: &str = "cutover/history";
+/// Changes that the entry carries for a history that cannot be written: somebody, or some program,
+/// throws the switch again and again.
+const UNSETTLED_MAX: usize = 64;
 
 /// Most time one call of the checkpoint store may take.
 const CALL_MAX: Duration = Duration::from_secs(10);
@@ -54,7 +61,7 @@ impl Machine {
     /// # Errors
     /// `Unreadable` if the entry is none; `Refused` if it belongs to another flag.
     pub async fn current(&self) -> Result<Current> {
-        let entry = bounded("read stage", self.checkpoint.get(STAGE_KEY)).await?;
+        let entry = ask("read stage", self.checkpoint.get(STAGE_KEY)).await?;
         let record = match &entry {
             Some(entry) => document::decode::<Record>(&entry.value)?,
             None => Record::initial(&self.plan, Timestamp::now()),
@@ -105,16 +112,38 @@ impl Machine {
     /// takes the place of the first, so that a `retry` of the first that is under way is fenced.
     ///
     /// # Errors
-    /// Those of a change.
+    /// Those of a put, and `Fenced` if somebody else changed the entry meanwhile. A history that
+    /// cannot be written is none.
     pub async fn record_rollback(&self, current: &Current, rollback: &Rollback) -> Result<Current> {
-        if current.record.is_latched_by(&rollback.id) {
+        let after = self.latch(current, rollback).await?;
+        self.settle(&after).await;
+        Ok(after)
+    }
+
+    /// As [`Machine::record_rollback`], without its history.
+    pub(crate) async fn latch(&self, current: &Current, rollback: &Rollback) -> Result<Current> {
+        let record = &current.record;
+        if record.is_latched_by(&rollback.id) {
             return Ok(current.clone());
         }
-        let signed = rollback.signed.clone();
-        let mut after = current.record.clone().changed(Action::Rollback, Stage::Off, signed);
+        let mut after = record.clone();
+        if record.unsettled.len() < UNSETTLED_MAX {
+            after = after.changed(Action::Rollback, Stage::Off, rollback.signed.clone());
+        } else if history::settle(&*self.checkpoint, record).await.is_ok() {
+            after = after.changed(Action::Rollback, Stage::Off, rollback.signed.clone());
+            after.unsettled.clear();
+        } else {
+            // Only rollbacks go on without the history, so the stage is `off` and latched already.
+            let Signed { who, why, .. } = &rollback.signed;
+            tracing::warn!(
+                who,
+                why,
+                "the history cannot be written, and will not have this rollback"
+            );
+        }
         let before = after.rolled_back.replace(rollback.clone());
         after.end(before.map(|before| before.id));
-        self.change(current, after).await
+        self.put(current, after).await
     }
 
     /// Ends the rollback that is latched, and those of these files: `off`, and the climb may begin
@@ -181,27 +210,30 @@ impl Machine {
         self.change(current, after).await
     }
 
-    /// Puts the entry if nobody has changed it meanwhile, and writes its history.
-    async fn change(&self, current: &Current, after: Record) -> Result<Current> {
-        self.settle(&current.record).await?;
+    /// Changes the entry, once the history has what was changed before.
+    async fn change(&self, current: &Current, mut after: Record) -> Result<Current> {
+        history::settle(&*self.checkpoint, &current.record).await?;
+        after.unsettled.clear();
+        let after = self.put(current, after).await?;
+        self.settle(&after).await;
+        Ok(after)
+    }
+
+    /// Puts the entry if nobody has changed it meanwhile.
+    async fn put(&self, current: &Current, after: Record) -> Result<Current> {
         let value = document::encode(&after)?;
         fault::point("cutover.before-put");
         let put = self.checkpoint.put(STAGE_KEY, &value, current.revision);
-        let revision = match bounded("change stage", put).await {
+        let revision = match within_write(CALL_MAX, "change stage", put).await {
             Ok(Some(revision)) => revision,
             Ok(None) => return Err(changed_meanwhile()),
-            Err(error) if is_settled(error.kind()) => return Err(error),
-            Err(error) => self.find_out(&after, error).await?,
+            Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
+                self.find_out(&after, error).await?
+            }
+            Err(error) => return Err(error),
         };
         fault::point("cutover.after-put");
-        let after = Current { record: after, revision: Some(revision) };
-        // The stage has changed whatever becomes of its line: the next change writes it.
-        if let Err(error) = self.settle(&after.record).await {
-            let error = migration::error::Chain(&error);
-            tracing::warn!(error = %error, "the stage changed, but its history is a line behind");
-        }
-        fault::point("cutover.after-history");
-        Ok(after)
+        Ok(Current { record: after, revision: Some(revision) })
     }
 
     /// What became of a put whose answer was lost. Only what can be seen counts as done: what
@@ -216,33 +248,18 @@ impl Machine {
         }
     }
 
-    /// Makes sure that the last change of the entry is in the history.
-    async fn settle(&self, record: &Record) -> Result<()> {
-        let Some(change) = &record.last else { return Ok(()) };
-        let end = bounded("read history", self.checkpoint.log_end(HISTORY)).await?;
-        if end >= change.number {
-            return Ok(());
+    /// Writes the history of a change that was made. It has been made whatever becomes of its line:
+    /// the entry has it until a later change writes it.
+    pub(crate) async fn settle(&self, current: &Current) {
+        if let Err(error) = history::settle(&*self.checkpoint, &current.record).await {
+            let error = migration::error::Chain(&error);
+            tracing::warn!(error = %error, "the stage changed, but its history is behind");
         }
-        if end + 1 < change.number {
-            return Err(Error::new(ErrorKind::Lost, "write history")
-                .with("lines", end)
-                .with("changes", change.number)
-                .hint("the checkpoint store lost its tail: compare `cutover history` with what you know before going on"));
-        }
-        let what = format!("cutover: {} {} -> {}", change.action, change.from, change.to);
-        let signed = &change.signed;
-        let audit = audit::record(&*self.checkpoint, &signed.who, what, Some(&signed.why));
-        bounded("write audit log", audit).await?;
-        fault::point("cutover.after-audit");
-        // A second writer of the same line finds it there already; the audit log may then have the
-        // change twice, but never misses it.
-        let lines = [document::encode(change)?];
-        let append = self.checkpoint.append(HISTORY, &lines, Some(end));
-        bounded("write history", append).await.map(|_| ())
+        fault::point("cutover.after-history");
     }
 
-    /// Up to `limit` changes after number `after`, in order, the last one included where its line is
-    /// still to be written.
+    /// Up to `limit` changes after number `after`, in order, those included whose lines are still to
+    /// be written.
     ///
     /// # Errors
     /// `Unreadable` if a line is none.
@@ -252,16 +269,7 @@ impl Machine {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Change>> {
-        let read = self.checkpoint.read_log(HISTORY, after, limit);
-        let lines = bounded("read history", read).await?;
-        let changes = lines.iter().map(|line| {
-            document::decode(&line.value).map_err(|error| error.with("line", line.number))
-        });
-        let mut changes = changes.collect::<Result<Vec<Change>>>()?;
-        let read = changes.last().map_or(after, |change| change.number);
-        let unwritten = current.record.last.iter().filter(|last| last.number == read + 1);
-        changes.extend(unwritten.take(limit - changes.len().min(limit)).cloned());
-        Ok(changes)
+        history::read(&*self.checkpoint, &current.record, after, limit).await
     }
 
     /// Signs something done now.
@@ -269,19 +277,6 @@ impl Machine {
     pub fn signed(&self, why: &str) -> Signed {
         Signed { who: self.who.clone(), when: Timestamp::now(), why: why.to_owned() }
     }
-}
-
-/// Whether an error says for certain that nothing was written.
-fn is_settled(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Busy
-            | ErrorKind::Full
-            | ErrorKind::Refused
-            | ErrorKind::Fenced
-            | ErrorKind::Plan
-            | ErrorKind::Unreadable
-    )
 }
 
 fn latched(rollback: &Rollback) -> Error {
@@ -298,10 +293,12 @@ fn changed_meanwhile() -> Error {
         .hint("somebody else changed it at the same time: run `cutover status`, then decide again")
 }
 
-async fn bounded<T>(operation: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(CALL_MAX, call).await.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::TimedOut, operation)
-            .with("after", format!("{CALL_MAX:?}"))
-            .hint("the checkpoint store does not answer; `cutover rollback` works without it"))
+/// Asks the checkpoint store something that changes nothing, bounded.
+async fn ask<T>(operation: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    within(CALL_MAX, operation, call).await.map_err(|error| match error.kind() {
+        ErrorKind::TimedOut => {
+            error.hint("the checkpoint store does not answer; `cutover rollback` works without it")
+        }
+        _ => error,
     })
 }

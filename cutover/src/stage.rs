@@ -111,9 +111,12 @@ pub struct Record {
     pub paused: Option<Signed>,
     /// The whitelist.
     pub whitelist: BTreeSet<String>,
-    /// The last change of this entry; the history has those before it, and this one as soon as its
-    /// author, or the next one, has written it there.
+    /// The last change of this entry; the history has it as soon as its author, or the next one, has
+    /// written it there.
     pub last: Option<Change>,
+    /// Changes before the last, in order, that the history may lack: a rollback does not wait for it.
+    #[serde(default)]
+    pub unsettled: Vec<Change>,
 }
 
 /// What was done to the stage.
@@ -203,6 +206,7 @@ impl Record {
             paused: None,
             whitelist: BTreeSet::new(),
             last: None,
+            unsettled: Vec::new(),
         }
     }
 
@@ -219,8 +223,10 @@ impl Record {
             self.since = signed.when;
         }
         self.stage = stage;
+        let number = self.number() + 1;
+        self.unsettled.extend(self.last.take());
         self.last = Some(Change {
-            number: self.number() + 1,
+            number,
             generation: self.generation,
             action,
             from,
@@ -256,6 +262,11 @@ impl Record {
             }
         }
         self.ended.drain(..self.ended.len().saturating_sub(ENDED_MAX));
+    }
+
+    /// The changes that the history may lack, in order.
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = &Change> {
+        self.unsettled.iter().chain(&self.last)
     }
 
     /// The number of its last change; zero before the first.

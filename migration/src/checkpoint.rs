@@ -120,8 +120,9 @@ pub struct LogLine {
 /// Durable keys and logs of one migration.
 ///
 /// Every write is durable when the call returns, and is seen by every process that calls later.
-/// An entry that cannot be read is an error of kind `Unreadable`, never an absent one. Keys are
-/// slash-separated words, such as `lease/backfill/3`.
+/// An entry that cannot be read is an error of kind `Unreadable`, never an absent one. A write of
+/// which nobody knows whether it took place is one of kind `UnknownOutcome`; after every other error
+/// it did not. Keys are slash-separated words, such as `lease/backfill/3`.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + Debug {
     /// The entry of a key, if there is one.

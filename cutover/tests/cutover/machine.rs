@@ -3,7 +3,7 @@
 use crate::fixture::{Fixture, MIRROR, put, share};
 use crate::tricky_store::{Mood, TrickyStore};
 use cutover::{Action, Current, HISTORY, Machine, Rollback, Signed, Stage};
-use migration::checkpoint::CheckpointStore;
+use migration::checkpoint::{CheckpointStore, audit};
 use migration::clock::Timestamp;
 use migration::error::ErrorKind;
 use migration::plan::StagePlan;
@@ -105,6 +105,80 @@ async fn a_line_that_the_history_lacks_is_written_before_the_next_change() {
     let history = machine.history(&machine.current().await.unwrap(), 0, 10).await.unwrap();
     assert_eq!(history.iter().map(|change| change.number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(history[0].evidence, ["why"]);
+}
+
+/// The numbers of the changes in the history.
+async fn numbers(machine: &Machine) -> Vec<u64> {
+    let current = machine.current().await.unwrap();
+    let history = machine.history(&current, 0, 1_000).await.unwrap();
+    history.iter().map(|change| change.number).collect()
+}
+
+#[tokio::test]
+async fn a_rollback_is_latched_while_the_history_cannot_be_written_and_no_line_is_lost() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let current = machine.current().await.unwrap();
+    store.be(Mood::FailsToAppend);
+    let mut current = machine.promote(&current, Vec::new(), None).await.unwrap();
+    for number in [2, 3] {
+        let thrown = rollback();
+        current = machine.record_rollback(&current, &thrown).await.unwrap();
+        assert!(machine.current().await.unwrap().record.is_latched_by(&thrown.id));
+        assert_eq!(current.record.number(), number);
+    }
+    assert_eq!(store.log_end(HISTORY).await.unwrap(), 0);
+    assert_eq!(numbers(&machine).await, [1, 2, 3], "the entry has what the history lacks");
+    store.be(Mood::Works);
+    let ready = machine.retry(&current, &[], "mended").await.unwrap();
+    assert_eq!(ready.record.unsettled, []);
+    assert_eq!(store.log_end(HISTORY).await.unwrap(), 4);
+    assert_eq!(numbers(&machine).await, [1, 2, 3, 4]);
+    assert_eq!(audit::end(&*store).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_rollback_is_latched_after_the_history_lost_its_tail() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let mut record = fixture.at(MIRROR);
+    record.last.as_mut().unwrap().number = 7;
+    put(&*store, &record).await;
+    let current = machine.current().await.unwrap();
+    let error = machine.abort(&current, "x").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lost);
+    let back = machine.record_rollback(&current, &rollback()).await.unwrap();
+    assert!(back.record.state().rolled_back);
+    assert_eq!(numbers(&machine).await, [7, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_latched_while_the_history_does_not_answer() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let current = promoted(&machine).await;
+    store.be(Mood::HangsOnLogs);
+    machine.record_rollback(&current, &rollback()).await.unwrap();
+    assert!(machine.current().await.unwrap().record.state().rolled_back);
+}
+
+#[tokio::test]
+async fn the_entry_stays_small_however_often_the_switch_is_thrown_without_a_history() {
+    let (fixture, store) = (Fixture::new(), Arc::new(TrickyStore::new()));
+    let machine = machine(&fixture, &store);
+    let mut current = promoted(&machine).await;
+    store.be(Mood::FailsToAppend);
+    for _ in 0..200 {
+        let thrown = rollback();
+        current = machine.record_rollback(&current, &thrown).await.unwrap();
+        assert!(current.record.is_latched_by(&thrown.id));
+    }
+    assert!(current.record.unsettled.len() < 100);
+    store.be(Mood::Works);
+    current = machine.record_rollback(&current, &rollback()).await.unwrap();
+    assert_eq!(current.record.unsettled, []);
+    let written = store.log_end(HISTORY).await.unwrap();
+    assert_eq!(numbers(&machine).await, (1..=written).collect::<Vec<_>>());
 }
 
 #[tokio::test]

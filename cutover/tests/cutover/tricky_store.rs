@@ -21,15 +21,18 @@ pub(crate) enum Mood {
     LosesPuts,
     /// An append fails.
     FailsToAppend,
+    /// A log is neither read nor written: its calls never return.
+    HangsOnLogs,
 }
 
-const MOODS: [Mood; 6] = [
+const MOODS: [Mood; 7] = [
     Mood::Works,
     Mood::Fails,
     Mood::Hangs,
     Mood::LosesAnswers,
     Mood::LosesPuts,
     Mood::FailsToAppend,
+    Mood::HangsOnLogs,
 ];
 
 #[derive(Debug)]
@@ -49,6 +52,13 @@ impl TrickyStore {
 
     fn mood(&self) -> Mood {
         MOODS[usize::from(self.mood.load(Ordering::SeqCst))]
+    }
+
+    async fn enter_log(&self) -> Result<()> {
+        match self.mood() {
+            Mood::HangsOnLogs => std::future::pending().await,
+            _ => self.enter().await,
+        }
     }
 
     async fn enter(&self) -> Result<()> {
@@ -106,7 +116,7 @@ impl CheckpointStore for TrickyStore {
         lines: &[Vec<u8>],
         expected_last: Option<u64>,
     ) -> Result<Option<u64>> {
-        self.enter().await?;
+        self.enter_log().await?;
         if self.mood() == Mood::FailsToAppend {
             return Err(Error::new(ErrorKind::Full, "append"));
         }
@@ -114,12 +124,12 @@ impl CheckpointStore for TrickyStore {
     }
 
     async fn read_log(&self, log: &str, after: u64, limit: usize) -> Result<Vec<LogLine>> {
-        self.enter().await?;
+        self.enter_log().await?;
         self.inner.read_log(log, after, limit).await
     }
 
     async fn log_end(&self, log: &str) -> Result<u64> {
-        self.enter().await?;
+        self.enter_log().await?;
         self.inner.log_end(log).await
     }
 

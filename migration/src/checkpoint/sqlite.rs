@@ -92,6 +92,20 @@ impl SqliteCheckpoint {
         within(operation, call).await.map_err(|error| open::explain(error, &self.path))
     }
 
+    /// As [`SqliteCheckpoint::call`], for one that writes: what took no answer may have taken effect.
+    async fn write<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T> {
+        self.call(operation, call).await.map_err(|error| match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::Failed => {
+                error.into_kind(ErrorKind::UnknownOutcome)
+            }
+            _ => error,
+        })
+    }
+
     /// That the file is still the one that was opened. What is written to one that was removed or
     /// replaced would be seen by nobody, and what is read from it is the past: a reader that took it
     /// for news would miss every change since.
@@ -183,7 +197,7 @@ impl CheckpointStore for SqliteCheckpoint {
             statement = statement.bind(whole(expected.0));
         }
         let done = self
-            .call("write checkpoint", statement.execute(&mut writer.connection))
+            .write("write checkpoint", statement.execute(&mut writer.connection))
             .await
             .map_err(|error| error.with("key", key))?;
         writer.keep();
@@ -198,7 +212,7 @@ impl CheckpointStore for SqliteCheckpoint {
                 .bind(key)
                 .bind(whole(expected.0));
         let done = self
-            .call("remove checkpoint", statement.execute(&mut writer.connection))
+            .write("remove checkpoint", statement.execute(&mut writer.connection))
             .await
             .map_err(|error| error.with("key", key))?;
         writer.keep();
@@ -239,7 +253,7 @@ impl CheckpointStore for SqliteCheckpoint {
     ) -> Result<Option<u64>> {
         let mut writer = self.writer().await?;
         let last = self
-            .call("append to log", async {
+            .write("append to log", async {
                 let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await?;
                 let mut last = end_of(&mut transaction, &self.migration, log).await?;
                 if expected_last.is_some_and(|expected| expected != last) {
@@ -296,7 +310,7 @@ impl CheckpointStore for SqliteCheckpoint {
 
     async fn clear(&self) -> Result<()> {
         let mut writer = self.writer().await?;
-        self.call("clear checkpoints", async {
+        self.write("clear checkpoints", async {
             let mut transaction = writer.connection.begin_with("BEGIN IMMEDIATE").await?;
             for table in
                 ["DELETE FROM entry WHERE migration = ?", "DELETE FROM log WHERE migration = ?"]
