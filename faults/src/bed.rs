@@ -134,6 +134,38 @@ impl Bed {
         source.close().await.unwrap();
     }
 
+    /// Makes a change that puts one edge.
+    pub async fn put_edge(&mut self, package: &str, dependent: &str) {
+        let mut source = self.open("source.db").await;
+        source.execute("BEGIN IMMEDIATE").await.unwrap();
+        let payload = self.put(&mut source, package, dependent).await;
+        self.emit(&mut source, "upsert", &payload).await;
+        source.execute("COMMIT").await.unwrap();
+        source.close().await.unwrap();
+    }
+
+    /// As [`Self::put_edge`], with a message whose record cannot be decoded though its key can.
+    pub async fn poison(&mut self, package: &str, dependent: &str) {
+        let mut source = self.open("source.db").await;
+        source.execute("BEGIN IMMEDIATE").await.unwrap();
+        let payload = self.put(&mut source, package, dependent).await;
+        let mut payload: serde_json::Value = serde_json::from_str(&payload).unwrap();
+        payload["installed_kib"] = "many".into();
+        self.emit(&mut source, "upsert", &payload.to_string()).await;
+        source.execute("COMMIT").await.unwrap();
+        source.close().await.unwrap();
+    }
+
+    /// As [`Self::poison`], and the source holds the same: SQLite keeps any value in any column.
+    pub async fn poison_source(&mut self, package: &str, dependent: &str) {
+        self.poison(package, dependent).await;
+        let spoil = format!(
+            "UPDATE followers SET installed_kib = 'many'
+             WHERE package = '{package}' AND dependent = '{dependent}'"
+        );
+        self.execute("source.db", &spoil).await;
+    }
+
     /// Writes a row into the outbox and nowhere else: a message that may be anything.
     pub async fn emit_raw(&mut self, op: &str, payload: &str) {
         let mut source = self.open("source.db").await;

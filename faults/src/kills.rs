@@ -5,11 +5,11 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 
-/// Kills drawn for each program when not all of them are wanted.
-const SAMPLE: usize = 6;
+/// Points drawn of each run when not all of them are wanted.
+const SAMPLE: usize = 4;
 
-/// Hits of one point that are all tried; of a point that is hit more often, these many are drawn.
-const HITS_OF_ONE_POINT: usize = 5;
+/// Hits drawn of a point that is hit more often, beside its first and its last.
+const HITS_BETWEEN: usize = 3;
 
 /// A kill: at this hit of this point.
 pub type Kill = (String, usize);
@@ -24,28 +24,37 @@ pub fn seed() -> u64 {
     seed
 }
 
-/// Kills for a run that hit these points, in order: a sample of all, or with `MIDFLIGHT_FAULTS=all`
-/// each hit of each point, some of those of points that are hit often. Kills at `always` are in
-/// every sample.
+/// Kills for a run that hit these points, in order. With `MIDFLIGHT_FAULTS=all` every point, at its
+/// first hit, its last, and a few between; otherwise one hit each of a few points, those of
+/// `always` among them.
 #[must_use]
 pub fn kills(hits: &[String], always: &[&str], seed: u64) -> Vec<Kill> {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut count: BTreeMap<&String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for hit in hits {
-        *count.entry(hit).or_default() += 1;
+        *counts.entry(hit).or_default() += 1;
     }
-    let all = std::env::var("MIDFLIGHT_FAULTS").is_ok_and(|value| value == "all");
-    let mut kills = Vec::new();
-    for (point, hits) in count {
-        let numbers: Vec<usize> = (1..=hits).collect();
-        let chosen = numbers.choose_multiple(&mut random, HITS_OF_ONE_POINT.min(hits));
-        kills.extend(chosen.map(|number| (point.clone(), *number)));
-    }
-    if all {
-        return kills;
+    if std::env::var("MIDFLIGHT_FAULTS").is_ok_and(|value| value == "all") {
+        let mut all = Vec::new();
+        for (point, count) in counts {
+            all.extend(numbers(count, &mut random).into_iter().map(|it| (point.clone(), it)));
+        }
+        return all;
     }
     let (mut sample, rest): (Vec<_>, Vec<_>) =
-        kills.into_iter().partition(|(point, _)| always.contains(&point.as_str()));
-    sample.extend(rest.choose_multiple(&mut random, SAMPLE).cloned());
-    sample
+        counts.into_iter().partition(|(point, _)| always.contains(&point.as_str()));
+    sample.extend(rest.choose_multiple(&mut random, SAMPLE).copied());
+    let one = |(point, count): (&String, usize)| (point.clone(), random.random_range(1..=count));
+    sample.into_iter().map(one).collect()
+}
+
+/// The first, the last, and a few of the hits between.
+fn numbers(count: usize, random: &mut StdRng) -> Vec<usize> {
+    let between: Vec<usize> = (2..count).collect();
+    let mut numbers = vec![1];
+    numbers.extend(between.choose_multiple(random, HITS_BETWEEN));
+    if count > 1 {
+        numbers.push(count);
+    }
+    numbers
 }

@@ -3,6 +3,7 @@
 use crate::checkpoint::{CheckpointStore, list_all, remove_all};
 use crate::cli::{Report, table};
 use crate::error::Result;
+use crate::fault;
 use crate::phase::Phase;
 use crate::queue::Queue;
 use crate::store::Target;
@@ -101,6 +102,7 @@ pub async fn in_logs(store: &dyn CheckpointStore, logs: &[&str]) -> Result<Vec<I
 pub async fn remove_keys(store: &dyn CheckpointStore, prefixes: &[String]) -> Result<()> {
     for prefix in prefixes {
         remove_all(store, prefix).await?;
+        fault::point("cleanup.keys");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::batch::{Row, Schema};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::key::Key;
 use crate::layout::TargetLayout;
 use crate::position::{Generation, Position, Version};
@@ -324,7 +325,8 @@ impl<E: Transactional> Target for E {
     }
 
     async fn remove_side_tables(&self) -> Result<()> {
-        self.drop_side_tables().await.map_err(|error| at(self, error))
+        self.drop_side_tables().await.map_err(|error| at(self, error))?;
+        fault::fallible("target.cleanup.committed")
     }
 }
 

@@ -12,6 +12,7 @@ use super::statement::{
 use crate::clock::Timestamp;
 use crate::driver::sqlite::{self, within};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::position::Position;
 use crate::queue::place::Place;
 use crate::store::SideTable;
@@ -30,9 +31,12 @@ pub(super) async fn register(path: &Path, names: &Names, start: &Position) -> Re
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(MARK_DDL).execute(&mut *transaction).await?;
         put(&mut transaction, FIRST_MARK, names, start).await?;
+        fault::point("outbox.register.written");
         transaction.commit().await
     })
-    .await
+    .await?;
+    fault::point("outbox.register.committed");
+    Ok(())
 }
 
 /// Removes the rows before `below`, a bounded number in each transaction. The row that `below`
@@ -55,15 +59,18 @@ pub(super) async fn trim(
             sqlx::query(MARK_DDL).execute(&mut *transaction).await?;
             // The mark is final from the first batch on: a crash leaves rows that nobody reads.
             put(&mut transaction, RAISE_MARK, names, below).await?;
+            fault::point("outbox.trim.marked");
             let done = sqlx::query(statements.delete_below.clone())
                 .bind(i64::try_from(place.number).unwrap_or(i64::MAX))
                 .bind(TRIM_ROWS_MAX)
                 .execute(&mut *transaction)
                 .await?;
+            fault::point("outbox.trim.removed");
             transaction.commit().await?;
             Ok(done.rows_affected())
         })
         .await?;
+        fault::point("outbox.trim.committed");
         removed += count;
         // Nothing new appears below the place, so the batches come to an end.
         if count < u64::from(TRIM_ROWS_MAX) {
@@ -153,8 +160,11 @@ pub(super) async fn remove_side_tables(path: &Path, names: &Names) -> Result<()>
             if !others {
                 sqlx::query(DROP_MARKS).execute(&mut *transaction).await?;
             }
+            fault::point("outbox.cleanup.removed");
         }
         transaction.commit().await
     })
-    .await
+    .await?;
+    fault::point("outbox.cleanup.committed");
+    Ok(())
 }
