@@ -11,14 +11,16 @@ pub mod document;
 pub mod lease;
 mod memory;
 pub mod plan_record;
+mod postgres;
 pub mod progress;
 mod sqlite;
 pub mod verdict;
 
 pub use memory::MemoryCheckpoint;
+pub use postgres::PostgresCheckpoint;
 pub use sqlite::SqliteCheckpoint;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Engine;
 use async_trait::async_trait;
 use std::fmt::Debug;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 pub async fn open(engine: &Engine, migration: &str) -> Result<Arc<dyn CheckpointStore>> {
     match engine {
         Engine::Sqlite { path } => Ok(Arc::new(SqliteCheckpoint::open(path, migration).await?)),
+        Engine::Postgres { url } => Ok(Arc::new(PostgresCheckpoint::open(url, migration).await?)),
     }
 }
 
@@ -43,6 +46,11 @@ pub async fn open_existing(engine: &Engine, migration: &str) -> Result<Arc<dyn C
         Engine::Sqlite { path } => {
             Ok(Arc::new(SqliteCheckpoint::open_existing(path, migration).await?))
         }
+        Engine::Postgres { .. } => open_if_begun(engine, migration).await?.ok_or_else(|| {
+            Error::new(ErrorKind::Refused, "open checkpoint store: there is none yet").hint(
+                "check `checkpoint.url` in the plan, or begin the migration with `dual-write set-up`",
+            )
+        }),
     }
 }
 
@@ -57,7 +65,13 @@ pub async fn open_if_begun(
 ) -> Result<Option<Arc<dyn CheckpointStore>>> {
     match engine {
         Engine::Sqlite { path } if !path.exists() => Ok(None),
-        Engine::Sqlite { .. } => open_existing(engine, migration).await.map(Some),
+        Engine::Sqlite { path } => {
+            Ok(Some(Arc::new(SqliteCheckpoint::open_existing(path, migration).await?)))
+        }
+        Engine::Postgres { url } => {
+            let store = PostgresCheckpoint::open_if_made(url, migration).await?;
+            Ok(store.map(|store| Arc::new(store) as Arc<dyn CheckpointStore>))
+        }
     }
 }
 

@@ -155,6 +155,33 @@ pub enum Engine {
         /// Its path.
         path: PathBuf,
     },
+    /// A PostgreSQL database.
+    Postgres {
+        /// Where its URL stands.
+        url: ServerUrl,
+    },
+}
+
+impl Engine {
+    /// Its name in a plan.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres { .. } => "postgres",
+        }
+    }
+}
+
+/// Where the key lock is kept.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "engine", rename_all = "kebab-case")]
+pub enum LockEngine {
+    /// A SQLite file.
+    Sqlite {
+        /// Its path.
+        path: PathBuf,
+    },
 }
 
 /// The source.
@@ -194,7 +221,7 @@ pub struct InstancePlan {
 pub struct LockPlan {
     /// Where it is kept. Disposable.
     #[serde(flatten)]
-    pub engine: Engine,
+    pub engine: LockEngine,
     /// How long the live path waits for a copy to give a lock back before it revokes it.
     #[serde(rename = "wait_ms", serialize_with = "milliseconds")]
     pub wait: Duration,

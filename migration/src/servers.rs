@@ -20,7 +20,7 @@ use crate::lock::KeyLock;
 use crate::plan::{Plan, TablePlan};
 use crate::process::operator;
 use crate::queue::Queue;
-use crate::store::{Store, Supervision, Target};
+use crate::store::{OpenMode, Store, Supervision, Target};
 use std::sync::Arc;
 
 /// The servers of a migration, ready to work with.
@@ -79,7 +79,7 @@ impl Servers {
         let source = supervision.store("source", reached::open_source(plan).await?);
         let mut targets = Vec::with_capacity(plan.targets.len());
         for instance in &plan.targets {
-            let target = reached::open_target(plan, instance, reached::Access::Write).await?;
+            let target = reached::open_target(plan, instance, OpenMode::ReadWrite).await?;
             targets.push(supervision.target(&format!("target/{}", instance.name), target));
         }
         refuse_twins(&targets)?;

@@ -223,10 +223,17 @@ const BAD_PLAN: &[Bad] = &[
         None,
     ),
     (
-        "path = \"service.db\"",
+        "path = \"locks.db\"",
         "",
-        "read plan: field source.path, must name the SQLite file, found nothing",
+        "read plan: field lock.path, must name the SQLite file, found nothing",
         None,
+    ),
+    (
+        "engine = \"sqlite\"\npath = \"service.db\"",
+        "engine = \"postgres\"\nurl = \"env:SOURCE_URL\"",
+        "read plan: field queue.kind, must be a queue that can be read from this source, found \
+             outbox in postgres",
+        Some("an outbox is read from a SQLite source"),
     ),
     (
         "table = \"outbox\"",
@@ -503,7 +510,7 @@ fn overrides_are_laid_over_the_file() {
     assert_eq!(plan.backfill.rate, Some(500));
     assert_eq!(plan.id, "other-flight");
     assert_eq!(plan.cutover.stages.len(), 1);
-    let Engine::Sqlite { path } = &plan.targets[1].engine;
+    let Engine::Sqlite { path } = &plan.targets[1].engine else { unreachable!() };
     assert!(path.is_absolute() && path.ends_with("elsewhere.db"), "{path:?}");
     assert_eq!(plan.tables[0].into[0].shard.as_ref().unwrap().function, ShardFunction::Modulo);
     assert_eq!(plan.cutover.gate.soak, Duration::from_secs(5));
@@ -550,6 +557,80 @@ fn a_file_that_is_wrong_is_named_with_line_and_column() {
             "read plan: field target[1].name, must be 1 to 64 of a-z A-Z 0-9 . _ -, found \
              \"shard 1\", file {shown}"
         )
+    );
+}
+
+/// The good plan with its second instance in PostgreSQL.
+fn with_server(fields: &str) -> String {
+    with("engine = \"sqlite\"\npath = \"./data/../shard-1.db\"", fields)
+}
+
+#[test]
+fn a_server_is_named_by_a_reference_that_is_looked_up_only_when_it_is_opened() {
+    for (url, shown) in [
+        ("env:MIDFLIGHT_NO_SUCH_VARIABLE", "env:MIDFLIGHT_NO_SUCH_VARIABLE"),
+        ("file:secrets/shard-1", "file:/srv/flight/secrets/shard-1"),
+        ("postgres://app@db.example:5432/shop?sslmode=require", "db.example:5432/shop"),
+    ] {
+        let plan = parse(&with_server(&format!("engine = \"postgres\"\nurl = \"{url}\""))).unwrap();
+        let Engine::Postgres { url } = &plan.targets[1].engine else { unreachable!() };
+        assert_eq!(url.to_string(), shown);
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!(json["target"][1]["engine"], "postgres");
+        assert_eq!(json["target"][1]["url"], shown);
+        assert!(!format!("{plan:?}").contains("app@"), "{plan:?}");
+    }
+}
+
+#[test]
+fn what_goes_with_which_engine_is_said_with_its_place() {
+    for (fields, problem) in [
+        ("engine = \"postgres\"\npath = \"x.db\"", "postgres takes `url`, not `path`"),
+        ("engine = \"sqlite\"\nurl = \"env:X\"", "sqlite takes `path`, not `url`"),
+        ("engine = \"sqlite\"", "sqlite needs `path`, which names the file"),
+        (
+            "engine = \"sqlite\"\npath = \"postgres://app:hunter2@db/shop\"",
+            "`path` names a file; a URL goes with another engine",
+        ),
+        (
+            "engine = \"postgres\"",
+            "postgres needs `url`: \"env:NAME\", \"file:PATH\", or a URL without a password",
+        ),
+        (
+            "engine = \"postgres\"\nurl = \"postgres://app:hunter2@db/shop\"",
+            "`url` must keep the password out of the plan: \"env:NAME\" or \"file:PATH\"",
+        ),
+        (
+            "engine = \"postgres\"\nurl = \"mysql://db/shop\"",
+            "`url` must begin with postgres:// for postgres",
+        ),
+    ] {
+        let error = parse(&with_server(fields)).unwrap_err();
+        let expected = format!("read plan: line 20, column 10: {problem}");
+        assert_eq!(Chain(&error).to_string(), expected);
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn an_override_with_a_password_is_not_repeated() {
+    for over in
+        ["source.url=postgres://app:hunter2@db/shop", "source.path=postgres://app:hunter2@db/shop"]
+    {
+        let error = format!("{:?}", load_with(&[over]).unwrap_err());
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn two_instances_behind_one_reference_are_refused() {
+    let server = "engine = \"postgres\"\nurl = \"env:SHARD\"";
+    let text =
+        with_server(server).replacen("engine = \"sqlite\"\npath = \"shard-0.db\"", server, 1);
+    assert_eq!(
+        parse(&text).unwrap_err().to_string(),
+        "read plan: field target[1].url, must be a database of its own, found env:SHARD, which \
+         is target[0].url too"
     );
 }
 

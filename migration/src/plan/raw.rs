@@ -4,8 +4,11 @@
 //! is checked beyond its shape; `resolve` makes a plan of it.
 
 mod column;
+mod place;
 
 pub(super) use column::RawColumns;
+use place::RawEngine;
+pub(super) use place::{Misplaced, RawPlace};
 
 use super::{Bucketing, Order};
 use crate::layout::ShardFunction;
@@ -14,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use toml::Spanned;
 
 /// A migration: one file, read by all four programs.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -60,13 +64,13 @@ pub(super) struct RawPlan {
     pub(super) cutover: RawCutover,
 }
 
-/// A kind of database.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Engine")]
-pub(super) enum RawEngine {
-    /// A SQLite file, named by `path`.
-    Sqlite,
+impl RawPlan {
+    /// The first store whose fields do not go with its engine.
+    pub(super) fn misplaced(&self) -> Option<Misplaced> {
+        let mut places = self.target.iter().map(RawTarget::place);
+        let targets = places.find_map(Result::err);
+        self.source.place().err().or(targets).or_else(|| self.checkpoint.place().err())
+    }
 }
 
 /// The source.
@@ -75,13 +79,22 @@ pub(super) enum RawEngine {
 #[schemars(rename = "Source")]
 pub(super) struct RawSource {
     /// The kind of database.
-    pub(super) engine: RawEngine,
+    #[schemars(with = "RawEngine")]
+    engine: Spanned<RawEngine>,
     /// SQLite: the file, relative to the plan.
-    pub(super) path: Option<PathBuf>,
+    path: Option<PathBuf>,
+    /// A server: `env:NAME` or `file:PATH`, which hold its URL, or a URL without a password.
+    url: Option<String>,
     /// Leads every version. Raise it by one after the source was restored or failed over, so that
     /// what it writes from then on counts as newer.
     #[serde(default)]
     pub(super) epoch: u32,
+}
+
+impl RawSource {
+    pub(super) fn place(&self) -> Result<RawPlace, Misplaced> {
+        RawPlace::of(&self.engine, self.path.as_deref(), self.url.as_deref())
+    }
 }
 
 /// The queue.
@@ -113,9 +126,18 @@ pub(super) struct RawTarget {
     #[schemars(regex(pattern = r"^[a-zA-Z0-9._-]{1,64}$"))]
     pub(super) name: String,
     /// The kind of database.
-    pub(super) engine: RawEngine,
+    #[schemars(with = "RawEngine")]
+    engine: Spanned<RawEngine>,
     /// SQLite: the file, relative to the plan.
-    pub(super) path: Option<PathBuf>,
+    path: Option<PathBuf>,
+    /// A server: `env:NAME` or `file:PATH`, which hold its URL, or a URL without a password.
+    url: Option<String>,
+}
+
+impl RawTarget {
+    pub(super) fn place(&self) -> Result<RawPlace, Misplaced> {
+        RawPlace::of(&self.engine, self.path.as_deref(), self.url.as_deref())
+    }
 }
 
 /// The key lock.
@@ -124,7 +146,7 @@ pub(super) struct RawTarget {
 #[schemars(rename = "Lock")]
 pub(super) struct RawLock {
     /// The kind of store.
-    pub(super) engine: RawEngine,
+    pub(super) engine: RawLockEngine,
     /// SQLite: the file, relative to the plan. A file of its own.
     pub(super) path: Option<PathBuf>,
     /// How long the live path waits for the copy to give a lock back before it takes it away, in
@@ -138,15 +160,33 @@ pub(super) struct RawLock {
     pub(super) lease_ms: u64,
 }
 
+/// A kind of lock store.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "LockEngine")]
+pub(super) enum RawLockEngine {
+    /// A SQLite file, named by `path`.
+    Sqlite,
+}
+
 /// The checkpoint store.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Checkpoint")]
 pub(super) struct RawCheckpoint {
-    /// The kind of database.
-    pub(super) engine: RawEngine,
+    /// The kind of database: SQLite for one machine, a server for many.
+    #[schemars(with = "RawEngine")]
+    engine: Spanned<RawEngine>,
     /// SQLite: the file, relative to the plan.
-    pub(super) path: Option<PathBuf>,
+    path: Option<PathBuf>,
+    /// A server: `env:NAME` or `file:PATH`, which hold its URL, or a URL without a password.
+    url: Option<String>,
+}
+
+impl RawCheckpoint {
+    pub(super) fn place(&self) -> Result<RawPlace, Misplaced> {
+        RawPlace::of(&self.engine, self.path.as_deref(), self.url.as_deref())
+    }
 }
 
 /// One source table.

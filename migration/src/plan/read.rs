@@ -1,6 +1,6 @@
 //! From the text of a plan to what was written in it, with errors that point at the place.
 
-use super::raw::RawPlan;
+use super::raw::{Misplaced, RawPlan};
 use crate::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use std::ops::Range;
@@ -30,7 +30,15 @@ pub(super) fn read(text: &str, file: Option<&Path>, overrides: &[String]) -> Res
         lay_over(document.get_mut(), over);
     }
     sheet.check_format(document.get_ref())?;
-    RawPlan::deserialize(Deserializer::from(document)).map_err(|error| sheet.error(&error))
+    let plan = RawPlan::deserialize(Deserializer::from(document));
+    let plan = plan.map_err(|error| sheet.error(&error))?;
+    match plan.misplaced() {
+        None => Ok(plan),
+        Some(Misplaced { span, problem }) => Err(sheet
+            .at(span)
+            .because(problem)
+            .hint("a file has a `path`, a server a `url`; `config-schema` describes both")),
+    }
 }
 
 impl Sheet<'_> {
@@ -40,7 +48,7 @@ impl Sheet<'_> {
         for over in self.overrides {
             let Some((key, value)) = over.split_once('=') else {
                 return Err(Error::new(ErrorKind::Plan, "read plan")
-                    .with("--set", over)
+                    .with("--set", shown(over))
                     .because("there is no = in it")
                     .hint("write it as --set key=value, such as --set backfill.workers=4"));
             };
@@ -87,7 +95,7 @@ impl Sheet<'_> {
         for over in self.overrides {
             let end = start + over.len() + 1;
             if (start..end).contains(&span.start) {
-                return error.with("--set", over);
+                return error.with("--set", shown(over));
             }
             start = end;
         }
@@ -97,6 +105,14 @@ impl Sheet<'_> {
             None => error,
         };
         error.with("line", line).with("column", column)
+    }
+}
+
+/// An override as it may be shown: the value of one with a URL in it may hold a password.
+fn shown(over: &str) -> &str {
+    match over.split_once('=') {
+        Some((key, value)) if value.contains("://") => key,
+        _ => over,
     }
 }
 

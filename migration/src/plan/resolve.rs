@@ -6,8 +6,8 @@ mod table;
 
 use super::raw::{RawGate, RawLock, RawPlan, RawQueue, RawQueueKind};
 use super::{
-    BackfillPlan, CutoverPlan, DualWritePlan, GatePlan, InstancePlan, LockPlan, Plan, QueuePlan,
-    SourcePlan, VerifyPlan,
+    BackfillPlan, CutoverPlan, DualWritePlan, Engine, GatePlan, InstancePlan, LockPlan, Plan,
+    QueuePlan, SourcePlan, VerifyPlan,
 };
 use crate::error::{Error, ErrorKind, Result};
 use engine::Engines;
@@ -25,10 +25,8 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
     })?;
     let mut engines = Engines::new(dir);
-    let source = SourcePlan {
-        engine: engines.source(raw.source.engine, raw.source.path.as_deref())?,
-        epoch: raw.source.epoch,
-    };
+    let source =
+        SourcePlan { engine: engines.source(raw.source.place())?, epoch: raw.source.epoch };
     let mut targets: Vec<InstancePlan> = Vec::new();
     if raw.target.is_empty() || raw.target.len() > TARGETS_MAX {
         return Err(invalid("target", format!("hold 1 to {TARGETS_MAX} tables"), raw.target.len())
@@ -46,14 +44,15 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
                 format!("{:?}, which names target[{twin}] too", target.name),
             ));
         }
-        let engine = engines.target(&field, target.engine, target.path.as_deref())?;
+        let engine = engines.target(&field, target.place())?;
         targets.push(InstancePlan { name: target.name, engine });
     }
     let queue = queue(raw.queue)?;
+    check_queue(&queue, &source.engine)?;
     let tables = table::resolve(raw.table, &queue, targets.len())?;
     table::check_same_database(&source.engine, &targets, &tables, &queue)?;
     table::check_may_hold_rows(&raw.target_may_hold_rows, &tables)?;
-    let checkpoint = engines.checkpoint(raw.checkpoint.engine, raw.checkpoint.path.as_deref())?;
+    let checkpoint = engines.checkpoint(raw.checkpoint.place())?;
     let lock = lock(&raw.lock, &mut engines)?;
     let cutover = cutover(raw.cutover, dir)?;
     let mut plan = Plan {
@@ -89,6 +88,19 @@ fn queue(raw: RawQueue) -> Result<QueuePlan> {
             Some(table) if !table.is_empty() => Ok(QueuePlan::Outbox { table }),
             _ => Err(invalid("queue.table", "name the outbox table in the source", "nothing")),
         },
+    }
+}
+
+/// What the queue is read from.
+fn check_queue(queue: &QueuePlan, source: &Engine) -> Result<()> {
+    match (queue, source) {
+        (QueuePlan::Outbox { .. }, Engine::Sqlite { .. }) => Ok(()),
+        (QueuePlan::Outbox { .. }, other) => Err(invalid(
+            "queue.kind",
+            "be a queue that can be read from this source",
+            format!("outbox in {}", other.name()),
+        )
+        .hint("an outbox is read from a SQLite source")),
     }
 }
 

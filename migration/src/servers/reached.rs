@@ -1,11 +1,11 @@
 //! Each server on its own, opened or not.
 
 use crate::checkpoint::{self, CheckpointStore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{KeyLock, SqliteLock};
-use crate::plan::{Engine, InstancePlan, Plan, QueuePlan};
+use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
 use crate::queue::{OutboxQueue, Queue};
-use crate::store::{OpenMode, SqliteStore, Store, Target};
+use crate::store::{OpenMode, PostgresStore, SqliteStore, Store, Target};
 use std::sync::Arc;
 
 /// What there is of a plan's servers, for `check`: it reports every one that is wrong, not only
@@ -29,7 +29,7 @@ impl Reached {
     pub async fn open(plan: &Plan) -> Self {
         let mut targets = Vec::with_capacity(plan.targets.len());
         for instance in &plan.targets {
-            targets.push(open_target(plan, instance, Access::Read).await);
+            targets.push(open_target(plan, instance, OpenMode::ReadOnly).await);
         }
         let lock =
             if is_there(&plan.lock.engine) { open_lock(plan).await.map(Some) } else { Ok(None) };
@@ -43,37 +43,34 @@ impl Reached {
     }
 }
 
-/// What a target is opened for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Access {
-    Read,
-    Write,
-}
-
 pub(super) async fn open_source(plan: &Plan) -> Result<Arc<dyn Store>> {
-    match &plan.source.engine {
-        Engine::Sqlite { path } => {
-            let store = SqliteStore::open("source", path, &plan.id, OpenMode::ReadOnly).await;
-            Ok(Arc::new(store.map_err(|error| error.with("server", "source"))?))
-        }
-    }
+    let mode = OpenMode::ReadOnly;
+    let opened: Result<Arc<dyn Store>> = match &plan.source.engine {
+        Engine::Sqlite { path } => SqliteStore::open("source", path, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Store>),
+        Engine::Postgres { url } => PostgresStore::open("source", url, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Store>),
+    };
+    opened.map_err(|error| error.with("store", "source"))
 }
 
 pub(super) async fn open_target(
     plan: &Plan,
     instance: &InstancePlan,
-    access: Access,
+    mode: OpenMode,
 ) -> Result<Arc<dyn Target>> {
-    match &instance.engine {
-        Engine::Sqlite { path } => {
-            let mode = match access {
-                Access::Read => OpenMode::ReadOnly,
-                Access::Write => OpenMode::ReadWrite,
-            };
-            let store = SqliteStore::open(&instance.name, path, &plan.id, mode).await;
-            Ok(Arc::new(store.map_err(|error| error.with("server", &instance.name))?))
-        }
-    }
+    let name = &instance.name;
+    let opened = match &instance.engine {
+        Engine::Sqlite { path } => SqliteStore::open(name, path, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Target>),
+        Engine::Postgres { url } => PostgresStore::open(name, url, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Target>),
+    };
+    opened.map_err(|error| error.with("instance", name))
 }
 
 pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
@@ -81,18 +78,23 @@ pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
         (QueuePlan::Outbox { table }, Engine::Sqlite { path }) => {
             Ok(Arc::new(OutboxQueue::open(path, table, &plan.id, plan.source.epoch).await?))
         }
+        // A plan is refused with this before.
+        (QueuePlan::Outbox { .. }, other) => {
+            Err(Error::new(ErrorKind::Plan, "open outbox: it is read from SQLite only")
+                .with("source", other.name()))
+        }
     }
 }
 
 pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {
     match &plan.lock.engine {
-        Engine::Sqlite { path } => Ok(Arc::new(SqliteLock::open(path, &plan.id).await?)),
+        LockEngine::Sqlite { path } => Ok(Arc::new(SqliteLock::open(path, &plan.id).await?)),
     }
 }
 
 /// Whether there is anything where a lock store would be made.
-fn is_there(engine: &Engine) -> bool {
+fn is_there(engine: &LockEngine) -> bool {
     match engine {
-        Engine::Sqlite { path } => path.exists(),
+        LockEngine::Sqlite { path } => path.exists(),
     }
 }

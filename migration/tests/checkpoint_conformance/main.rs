@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
 mod place;
+#[path = "../databases/postgres.rs"]
+mod postgres_database;
 
 use migration::checkpoint::{CheckpointStore, Revision};
 use place::Place;
@@ -13,6 +15,7 @@ use std::collections::BTreeMap;
 macro_rules! on_every_back_end {
     ($($behaviour:ident),* $(,)?) => {
         on_back_end!(memory: $($behaviour)*);
+        on_back_end!(postgres: $($behaviour)*);
         on_back_end!(sqlite: $($behaviour)*);
     };
 }
