@@ -129,6 +129,25 @@ async fn the_last_clean_up_lists_everything_there_is_and_leaves_none_of_it() {
 }
 
 #[tokio::test]
+async fn a_migration_that_was_given_up_begins_anew_with_another_plan() {
+    let bed = flown().await;
+    let plan = std::fs::read_to_string(bed.path("migration.toml")).unwrap();
+    let other = plan.replace(r#"requirement = "constraint""#, r#"requirement = "section""#);
+    std::fs::write(bed.path("migration.toml"), &other).unwrap();
+    let said = bed.run("backfill", &["run"]).refused(7);
+    assert!(said.contains("`cutover cleanup`") && said.contains("as it was"), "{said}");
+    std::fs::write(bed.path("migration.toml"), &plan).unwrap();
+    drop(bed.run("cutover", &["cleanup", "--confirm", "bed"]).ok());
+    for shard in ["shard-0.db", "shard-1.db"] {
+        bed.execute(shard, "DELETE FROM follows; DELETE FROM follower_of").await;
+    }
+    std::fs::write(bed.path("migration.toml"), &other).unwrap();
+    drop(bed.run("dual-write", &["set-up"]).ok());
+    bed.finish();
+    drop(bed.run("verify", &["run"]).ok());
+}
+
+#[tokio::test]
 async fn the_live_path_is_not_cleaned_up_once_reads_have_been_switched() {
     let bed = flown().await;
     drop(bed.run("cutover", &["promote", "--override", "a test"]).ok());

@@ -85,7 +85,8 @@ pub fn compare(plan: &Plan, recorded: &PlanRecord) -> Result<()> {
         error = error.with("further changes", changes.len() - CHANGES_NAMED);
     }
     Err(error.hint(
-        "put these fields back; or give up what was done so far (`abort`, then `cleanup`) and begin anew with this plan",
+        "put these fields back; or give up what was done so far: with the plan as it was, stop every \
+         phase and run `cutover cleanup`; then begin anew with this one",
     ))
 }
 
