@@ -115,11 +115,12 @@ async fn two_backfills_beside_live_writes_and_their_consumer_lose_nothing() {
 #[tokio::test]
 async fn a_backfill_that_finds_every_range_held_names_the_process_that_has_them() {
     let bed = ready().await;
-    let mut first =
-        bed.start_with("stop:backfill.leased@4", "backfill", &["run", "--workers", "4"]);
+    // One range and one worker: frozen between its lease and its first lock, it holds nothing else.
+    let run = ["run", "--workers", "1", "--set", "backfill.ranges=1"];
+    let mut first = bed.start_with("stop:backfill.leased@1", "backfill", &run);
     first.frozen();
     let other = format!("pid {}", first.id());
-    bed.run("backfill", &["run"]).complains(5).names(&[&other]);
+    bed.run("backfill", &run).complains(5).names(&[&other]);
     first.signal("CONT");
     drop(first.wait().ok());
     bed.finish();
