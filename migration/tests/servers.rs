@@ -145,7 +145,7 @@ async fn a_file_that_is_not_there_is_named_and_not_made() {
     let plan = world.plan_with("\"shard-0.db\"", "\"shards/0.db\"");
     assert_eq!(
         world.failures(&plan).await,
-        ["target: open database: there is no such file: file DIR/shards/0.db, server shard-0 | \
+        ["target: open database: there is no such file: file DIR/shards/0.db, instance shard-0 | \
              check the path in the plan; the tools never create a database"]
     );
     assert!(!world.files().contains("shards"));
