@@ -66,17 +66,21 @@ impl Family {
     pub(crate) fn kill(&self) -> Result<()> {
         // Stopped first: a parent killed before its children are known would hide them.
         self.freeze()?;
-        let members = self.members();
-        members.iter().try_for_each(|pid| send(*pid, Signal::KILL))?;
         let started = Instant::now();
-        while members.iter().any(|pid| is_running(*pid)) {
+        loop {
+            // Looked for again each time: one that was being forked had no name yet.
+            let mut members = self.members();
+            members.retain(|pid| is_running(*pid));
+            if members.is_empty() {
+                return Ok(());
+            }
             if started.elapsed() >= KILL_LIMIT {
                 let what = format!("processes {members:?} outlived SIGKILL by {KILL_LIMIT:?}");
                 return Err(Error::Request(what));
             }
+            members.iter().try_for_each(|pid| send(*pid, Signal::KILL))?;
             sleep(PAUSE);
         }
-        Ok(())
     }
 
     /// Whether no member has any name but these.
