@@ -22,6 +22,8 @@ mod envelope;
 mod evidence;
 mod fields;
 mod format;
+mod guess;
+mod losses;
 mod message;
 mod outcome;
 mod record;
@@ -37,6 +39,8 @@ pub use format::{
     FormatOptions, KeyFrom, MaxwellFormat, NullValue, Operation, Operations, Place, PlainFormat,
     RawOperations, RouterFormat, TimePrecision, TimeUnit, TopicFormat, Versions,
 };
+pub use guess::guess;
+pub use losses::Loss;
 pub use message::{Before, ChangeMessage, Ignored, KeyFields, Op, Read, TableName};
 pub use outcome::{Change, Changes, Flaw, IgnoredCounts, Stop, TableChanges, Undecodable};
 pub use topic::SourceTable;

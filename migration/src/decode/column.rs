@@ -67,7 +67,7 @@ pub struct ColumnTraits {
     pub kind: ColumnKind,
     /// Digits after the point of a decimal; `None` where values differ, or it is not known.
     pub scale: Option<u32>,
-    /// Digits of a second; `None` where it is not known.
+    /// Digits of a second of a day or time; `None` for other columns, and where it is not known.
     pub fraction: Option<u32>,
     /// Bits or bytes, where the type has a length.
     pub length: Option<u32>,
@@ -85,7 +85,9 @@ impl ColumnTraits {
             "decimal" | "numeric" | "dec" | "fixed" => {
                 traits.scale = Some(number(1).unwrap_or(0));
             }
-            "datetime" | "timestamp" | "time" => traits.fraction = Some(number(0).unwrap_or(0)),
+            "date" | "datetime" | "timestamp" | "time" => {
+                traits.fraction = Some(number(0).unwrap_or(0));
+            }
             "bit" => {
                 traits.kind = ColumnKind::Bits;
                 traits.length = Some(number(0).unwrap_or(1));
@@ -122,6 +124,7 @@ impl ColumnTraits {
             "numeric" | "decimal" => {
                 traits.scale = number(0).map(|_| number(1).unwrap_or(0));
             }
+            "date" => traits.fraction = Some(0),
             "timestamp" | "timestamptz" => traits.fraction = Some(number(0).unwrap_or(6)),
             "time" | "timetz" => {
                 traits.fraction = Some(number(0).unwrap_or(6));

@@ -18,6 +18,16 @@ pub struct SourceTable {
     pub traits: Vec<ColumnTraits>,
 }
 
+impl SourceTable {
+    /// A table, with what `traits` says of the columns of that name.
+    #[must_use]
+    pub fn new(layout: Arc<Layout>, traits: impl Fn(&str) -> ColumnTraits) -> Self {
+        let columns = layout.source().columns.iter();
+        let traits = columns.map(|column| traits(&column.name)).collect();
+        Self { layout, traits }
+    }
+}
+
 /// A topic, resolved.
 #[derive(Debug)]
 pub(super) struct Topic {

@@ -34,12 +34,21 @@ pub(super) fn value<T>(
             let value = json::int(digits).ok_or_else(wrong)?;
             push(Value::Int(unwrapped(value)))
         }
+        // The plan may take a decimal without fraction for an integer.
+        (ColumnType::Int | ColumnType::Unsigned, Token::Text(_) | Token::Nested(_))
+            if wire.traits.scale.is_some() || matches!(token, Token::Nested(_)) =>
+        {
+            push(Value::Int(json::int(&decimal_digits(token, wire)?).ok_or_else(wrong)?))
+        }
         (ColumnType::Int | ColumnType::Unsigned, Token::Text(text)) => {
             let bytes = binary::decode(text, Binary::Base64).ok_or_else(wrong)?;
             push(Value::Int(decimal::small(&bytes).ok_or_else(wrong)?))
         }
         (ColumnType::Decimal, Token::Text(_) | Token::Nested(_)) => {
             push(Value::Decimal(&decimal_digits(token, wire)?))
+        }
+        (ColumnType::Text, _) if wire.traits.fraction.is_some() => {
+            Err(problem(token, wire, "days and times are not made into text"))
         }
         // The plan may take a decimal for text: then it is the text of the decimal.
         (ColumnType::Text, Token::Nested(_)) => push(Value::Text(&decimal_digits(token, wire)?)),
@@ -106,7 +115,8 @@ fn kind<T>(token: &Token<'_>, wire: &Wire, push: impl FnOnce(Value<'_>) -> Resul
 
 /// A column without a sign never holds a negative number: that is one above 2^63, wrapped around.
 fn unwrapped(value: i128) -> i128 {
-    if value < 0 { value + (1 << 64) } else { value }
+    let wraps = (i128::from(i64::MIN)..0).contains(&value);
+    if wraps { value + (1 << 64) } else { value }
 }
 
 /// The producer marks the commas within a member, to tell them from those between members.

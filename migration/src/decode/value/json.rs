@@ -41,7 +41,7 @@ pub(super) fn value<T>(
             push(Value::Bytes(&binary::filled_up(bytes, &wire.traits)))
         }
         (ColumnType::Uuid, Token::Text(text)) => {
-            push(Value::Uuid(text.parse::<uuid::Uuid>().map_err(|_| wrong())?.into_bytes()))
+            push(Value::Uuid(uuid(text, wire).ok_or_else(wrong)?))
         }
         (ColumnType::Json, Token::Text(text)) => push(document(token, wire, text)?),
         (ColumnType::Json, Token::Number(raw) | Token::Nested(raw)) => {
@@ -66,6 +66,14 @@ pub(super) fn value<T>(
         },
         _ => Err(wrong()),
     }
+}
+
+/// An identifier as text, or as the bytes that a column of bytes holds.
+fn uuid(text: &str, wire: &Wire) -> Option<[u8; 16]> {
+    if let Ok(uuid) = text.parse::<uuid::Uuid>() {
+        return Some(uuid.into_bytes());
+    }
+    binary::filled_up(binary::decode(text, wire.binary)?, &wire.traits).try_into().ok()
 }
 
 /// An integer of any 64-bit type: what does not fit the column is refused when it is pushed.

@@ -65,7 +65,7 @@ pub(crate) fn values(name: &str, topic: &str) -> Vec<Message> {
     lines(name).enumerate().map(message).collect()
 }
 
-fn at(topic: &str, offset: i64) -> Message {
+pub(crate) fn at(topic: &str, offset: i64) -> Message {
     Message {
         position: Position::new(&offset.to_be_bytes()).unwrap(),
         next: Position::new(&(offset + 1).to_be_bytes()).unwrap(),
