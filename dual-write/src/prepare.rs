@@ -55,15 +55,35 @@ impl Preparer {
         instances: usize,
         checkpoint: Arc<dyn CheckpointStore>,
     ) -> Self {
-        let first = |layout: &Arc<Layout>| layout.targets().first().cloned();
-        let firsts = layouts.iter().filter_map(first).collect();
-        Self { decoder: Decoder::new(layouts), firsts, instances, checkpoint }
+        Self::with_decoder(Decoder::new(layouts), instances, checkpoint)
     }
 
-    pub(crate) fn prepare(&self, place: Place, messages: &[Message]) -> Result<Prepared> {
+    /// The same for messages that `decoder` reads.
+    #[must_use]
+    pub fn with_decoder(
+        decoder: Decoder,
+        instances: usize,
+        checkpoint: Arc<dyn CheckpointStore>,
+    ) -> Self {
+        let first = |layout: &Arc<Layout>| layout.targets().first().cloned();
+        let firsts = decoder.layouts().iter().filter_map(first).collect();
+        Self { decoder, firsts, instances, checkpoint }
+    }
+
+    /// Decodes and routes a batch.
+    ///
+    /// # Errors
+    /// `Refused` if it begins with a message that nobody may pass without an operator. A batch that
+    /// has one further on ends before it, so the next begins with it: the caller finds that there
+    /// is a gap between the two, and goes back.
+    pub(crate) fn prepare(&self, mut place: Place, mut messages: &[Message]) -> Result<Prepared> {
         let mut changes = self.decoder.decode(messages);
         if let Some(stop) = changes.stop.take() {
-            return Err(stop.error.with("partition", &place.partition));
+            if stop.message == 0 {
+                return Err(stop.error.with("partition", &place.partition));
+            }
+            place.next = messages[stop.message].position;
+            messages = &messages[..stop.message];
         }
         let routed = route(&changes, self.instances)?;
         let undecodable = changes.undecodable.iter().map(|found| {
@@ -110,5 +130,66 @@ impl Preparer {
     /// Makes the batch's dead letters durable.
     pub(crate) async fn keep_dead(&self, batch: &Prepared) -> Result<()> {
         dead_letter::keep(&*self.checkpoint, &batch.dead).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Preparer;
+    use crate::apply::Place;
+    use migration::checkpoint::MemoryCheckpoint;
+    use migration::clock::Timestamp;
+    use migration::decode::{
+        Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Truncates, Versions,
+    };
+    use migration::error::ErrorKind;
+    use migration::position::{Generation, Owner, Position};
+    use migration::queue::Message;
+    use migration::testing::{PARTITION, TABLE, World};
+    use std::sync::Arc;
+
+    fn message(offset: u8, op: &str) -> Message {
+        let row = r#"{"followed":"a","follower":"b","weight":1}"#;
+        let value = format!(
+            r#"{{"op":"{op}","after":{row},"source":{{"table":"{TABLE}","file":"b.1","pos":{offset}}}}}"#
+        );
+        Message {
+            position: Position::new(&[offset]).unwrap(),
+            next: Position::new(&[offset + 1]).unwrap(),
+            version: None,
+            made_at: Timestamp(0),
+            key: None,
+            headers: Vec::new(),
+            topic: "t".into(),
+            payload: Some(value.into_bytes()),
+            offset: offset.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_lies_before_a_truncate_is_applied_and_then_it_stops() {
+        let world = World::new(1).await.unwrap();
+        let topic = TopicFormat {
+            topic: "t".to_owned(),
+            format: Format::resolve(FormatName::Debezium, &FormatOptions::default()).unwrap(),
+            versions: Versions::Source,
+            truncates: Truncates::Stop,
+            table: None,
+            database: None,
+        };
+        let table = SourceTable::new(Arc::clone(&world.layout), |_| Default::default());
+        let decoder = Decoder::with_topics(&[table], vec![topic], 0).unwrap();
+        let preparer = Preparer::with_decoder(decoder, 1, Arc::new(MemoryCheckpoint::new("m")));
+        let place = |first: u8| Place {
+            partition: PARTITION.into(),
+            generation: Generation { number: 1, owner: Owner::new() },
+            from: Position::new(&[first]).unwrap(),
+            next: Position::new(&[9]).unwrap(),
+        };
+        let messages = [message(3, "c"), message(4, "t"), message(5, "c")];
+        let batch = preparer.prepare(place(3), &messages).unwrap();
+        assert_eq!((batch.consumed, batch.place.next), (1, messages[1].position));
+        let error = preparer.prepare(place(4), &messages[1..]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused);
     }
 }

@@ -7,7 +7,8 @@
 use migration::batch::{Column, Schema};
 use migration::clock::Timestamp;
 use migration::decode::{
-    ColumnTraits, Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Versions,
+    ColumnTraits, Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Truncates,
+    Versions,
 };
 use migration::layout::Layout;
 use migration::plan::{ColumnPlan, IntoPlan, TablePlan};
@@ -38,6 +39,7 @@ fn main() {
         topic: "shop.items".to_owned(),
         format: Format::resolve(format, &FormatOptions::default()).unwrap(),
         versions: if name == "canal" { Versions::Queue } else { Versions::Source },
+        truncates: Truncates::Stop,
         table: None,
         database: None,
     };

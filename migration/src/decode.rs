@@ -37,7 +37,7 @@ pub use evidence::{Evidence, Snapshot};
 pub use format::{
     Binary, CanalFormat, DebeziumFormat, Decimals, DeleteMode, FlattenedFormat, Format, FormatName,
     FormatOptions, KeyFrom, MaxwellFormat, NullValue, Operation, Operations, Place, PlainFormat,
-    RawOperations, RouterFormat, TimePrecision, TimeUnit, TopicFormat, Versions,
+    RawOperations, RouterFormat, TimePrecision, TimeUnit, TopicFormat, Truncates, Versions,
 };
 pub use guess::guess;
 pub use losses::Loss;

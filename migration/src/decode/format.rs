@@ -126,6 +126,17 @@ pub enum Versions {
     Queue,
 }
 
+/// What to do where a table was emptied at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncates {
+    /// Stop and ask: its order against the changes of records is not told.
+    #[default]
+    Stop,
+    /// Go on: the operator has dealt with it.
+    Ignore,
+}
+
 /// Debezium's settings that its messages do not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DebeziumFormat {
@@ -273,6 +284,8 @@ pub struct TopicFormat {
     pub versions: Versions,
     /// The source table of all its messages; `None` where they name it themselves.
     pub table: Option<String>,
+    /// What to do where a table was emptied at once.
+    pub truncates: Truncates,
     /// The only database (or, for PostgreSQL, schema) whose tables are meant; `None`: any.
     pub database: Option<String>,
 }

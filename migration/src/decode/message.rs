@@ -136,11 +136,13 @@ pub enum Ignored {
     SnapshotMark,
     /// The plan says that this kind of event changes nothing.
     Event,
+    /// A table was emptied, and the plan says to go on.
+    Truncate,
 }
 
 impl Ignored {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Tombstone,
         Self::Heartbeat,
         Self::Transaction,
@@ -149,6 +151,7 @@ impl Ignored {
         Self::Watermark,
         Self::SnapshotMark,
         Self::Event,
+        Self::Truncate,
     ];
 
     /// Its name in metrics and reports.
@@ -163,6 +166,7 @@ impl Ignored {
             Self::Watermark => "watermark",
             Self::SnapshotMark => "snapshot-mark",
             Self::Event => "event",
+            Self::Truncate => "truncate",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::codec::Codec;
 use super::column::ColumnTraits;
-use super::format::{TopicFormat, Versions};
+use super::format::{TopicFormat, Truncates, Versions};
 use super::message::TableName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::Layout;
@@ -104,6 +104,11 @@ impl Topic {
     /// What tells the commit order; `None` for an outbox, whose rows are in it.
     pub(super) fn versions(&self) -> Option<Versions> {
         self.format.as_ref().map(|format| format.versions)
+    }
+
+    /// What to do where a table was emptied at once.
+    pub(super) fn truncates(&self) -> Truncates {
+        self.format.as_ref().map_or(Truncates::Stop, |format| format.truncates)
     }
 
     /// The table that a message of this topic is of.

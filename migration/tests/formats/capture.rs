@@ -5,7 +5,7 @@ use migration::batch::{Batch, Column, Schema};
 use migration::clock::Timestamp;
 use migration::decode::{
     Changes, ColumnTraits, Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat,
-    Versions,
+    Truncates, Versions,
 };
 use migration::key::Key;
 use migration::layout::Layout;
@@ -135,6 +135,7 @@ pub(crate) fn topic(name: &str, format: FormatName, options: &str) -> TopicForma
         topic: name.to_owned(),
         format: Format::resolve(format, &options).unwrap(),
         versions: Versions::Source,
+        truncates: Truncates::Stop,
         table: None,
         database: None,
     }

@@ -6,7 +6,8 @@ use crate::items::{
     with_header,
 };
 use migration::decode::{
-    ColumnTraits, Decoder, Flaw, Format, FormatName as F, Ignored, TopicFormat, Versions,
+    ColumnTraits, Decoder, Flaw, Format, FormatName as F, FormatOptions, Ignored, TopicFormat,
+    Truncates, Versions,
 };
 use migration::error::ErrorKind;
 use migration::key::Key;
@@ -19,6 +20,17 @@ const KEY: Option<&str> = Some(r#"{"id":1}"#);
 
 fn mysql() -> Decoder {
     decoder(F::Debezium, "", Versions::Source)
+}
+
+fn topic() -> TopicFormat {
+    TopicFormat {
+        topic: TOPIC.to_owned(),
+        format: Format::resolve(F::Debezium, &FormatOptions::default()).unwrap(),
+        versions: Versions::Source,
+        truncates: Truncates::Stop,
+        table: None,
+        database: None,
+    }
 }
 
 /// An envelope of MySQL at a position.
@@ -106,8 +118,14 @@ fn a_truncate_stops_before_it_and_what_came_before_is_decoded() {
     let decoded = mysql().decode(&messages);
     let stop = decoded.stop.unwrap();
     assert_eq!((stop.message, stop.error.kind()), (1, ErrorKind::Refused));
-    assert!(stop.error.next_step().is_some());
     assert_eq!(effects(&decoded.tables[0].changes), [(Effect::Set, id(1), 0)]);
+    assert!(stop.error.next_step().unwrap().contains("truncates = \"ignore\""));
+    // The operator has dealt with it.
+    let topic = TopicFormat { truncates: Truncates::Ignore, ..topic() };
+    let decoded = Decoder::with_topics(&[items()], vec![topic], 0).unwrap().decode(&messages);
+    assert!(decoded.stop.is_none());
+    assert_eq!(decoded.ignored.of(Ignored::Truncate), 1);
+    assert_eq!(effects(&decoded.tables[0].changes), [(Effect::Delete, id(1), 0)]);
     // Of a table that is not moved it is nobody's business.
     let foreign = envelope("t", "null", "null", &at(1, 5, 0)).replace("items", "others");
     let decoded = decode(&mysql(), &message(None, Some(&foreign)));
@@ -290,13 +308,7 @@ fn two_tables_that_share_a_topic_are_told_apart_by_their_names() {
     let only = decoder_of(&tables, F::Debezium, "", Versions::Source, Some("items"));
     assert_eq!(decode(&only, &message(KEY, Some(&of_other))).foreign, 1);
     // Or the only database.
-    let mut topic = TopicFormat {
-        topic: TOPIC.to_owned(),
-        format: Format::resolve(F::Debezium, &Default::default()).unwrap(),
-        versions: Versions::Source,
-        table: None,
-        database: Some("shop".to_owned()),
-    };
+    let mut topic = TopicFormat { database: Some("shop".to_owned()), ..topic() };
     let of = |topic: &TopicFormat| Decoder::with_topics(&tables, vec![topic.clone()], 0).unwrap();
     assert_eq!(changes(&of(&topic), &message(KEY, Some(&text))).len(), 1);
     topic.database = Some("elsewhere".to_owned());
@@ -305,13 +317,7 @@ fn two_tables_that_share_a_topic_are_told_apart_by_their_names() {
 
 #[test]
 fn the_source_epoch_leads_every_version() {
-    let topic = TopicFormat {
-        topic: TOPIC.to_owned(),
-        format: Format::resolve(F::Debezium, &Default::default()).unwrap(),
-        versions: Versions::Source,
-        table: None,
-        database: None,
-    };
+    let topic = topic();
     let of = |epoch| Decoder::with_topics(&[items()], vec![topic.clone()], epoch).unwrap();
     let early = version(&of(1), &envelope("c", "null", ROW, &at(9, 900, 0)));
     let after_failover = version(&of(2), &envelope("c", "null", ROW, &at(1, 4, 0)));

@@ -3,7 +3,7 @@
 use crate::capture::{at, table};
 use migration::decode::{
     Change, Changes, ColumnTraits, Decoder, Format, FormatName, FormatOptions, SourceTable,
-    TopicFormat, Versions,
+    TopicFormat, Truncates, Versions,
 };
 use migration::error::Chain;
 use migration::key::Key;
@@ -41,6 +41,7 @@ pub(crate) fn decoder_of(
         topic: TOPIC.to_owned(),
         format: Format::resolve(name, &options).unwrap(),
         versions,
+        truncates: Truncates::Stop,
         table: only.map(str::to_owned),
         database: None,
     };

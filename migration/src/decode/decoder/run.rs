@@ -5,7 +5,8 @@ use super::keys::Parts;
 use super::subject::{Failure, Place, Subject};
 use crate::decode::compaction::{Latest, remove_superseded};
 use crate::decode::envelope::{Envelope, read, read_outbox, side_topic, wires};
-use crate::decode::message::{Op, Read};
+use crate::decode::format::Truncates;
+use crate::decode::message::{Ignored, Op, Read};
 use crate::decode::outcome::{Change, Changes, Flaw, Stop, Undecodable};
 use crate::decode::record::{Reader, incomplete};
 use crate::decode::topic::Of;
@@ -89,13 +90,16 @@ impl<'d> Run<'d> {
     fn read(&mut self, place: Place<'_>, read: Read<'_>) {
         match read {
             Read::Ignored(reason) => self.changes.ignored.add(reason),
-            Read::Truncate(table) => match place.topic.table_of(&table) {
-                Of::Foreign => self.changes.foreign += 1,
-                Of::Table(_) | Of::Unnamed => {
-                    let error = place.truncated(&table);
-                    self.changes.stop = Some(Stop { message: place.index, error });
+            Read::Truncate(table) => {
+                match (place.topic.table_of(&table), place.topic.truncates()) {
+                    (Of::Foreign, _) => self.changes.foreign += 1,
+                    (_, Truncates::Ignore) => self.changes.ignored.add(Ignored::Truncate),
+                    (_, Truncates::Stop) => {
+                        let error = place.truncated(&table);
+                        self.changes.stop = Some(Stop { message: place.index, error });
+                    }
                 }
-            },
+            }
             Read::Change(change) => {
                 let made_at = change.made_at.unwrap_or(place.message.made_at);
                 let oldest = self.changes.oldest_made_at.map_or(made_at, |at| at.min(made_at));

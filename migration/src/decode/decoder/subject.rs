@@ -48,7 +48,8 @@ impl Place<'_> {
         );
         located(error, self.message, self.topic).with("emptied", named).hint(
             "look whether the table was meant to be emptied: if so, remove its records from the \
-             target too and copy what has come since; then go on behind this message",
+             target too and copy what has come since; then write truncates = \"ignore\" in the \
+             topic of the plan until this message is behind",
         )
     }
 }
