@@ -13,7 +13,9 @@ RELEASE := --release --locked
 FAULTS := --features migration/faults,cutover/faults
 
 # What the tests need: C libraries to build with, and the real servers.
-KINDS := build,mariadb,postgres,redis,kafka
+KINDS := build,mariadb,postgres,redis,kafka,connect
+# One of each for a whole run: a test that does not harm a server shares it.
+BESIDE := $(TARGET)/release/servers with mariadb,postgres,redis,kafka --
 
 .PHONY: help demo up down servers test faults model bench clean
 
@@ -25,7 +27,7 @@ demo: ## Carries out a whole migration under live writes, in three minutes; CHAO
 	rm -rf $(FLIGHT)/flight
 	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128 $(IN_TIME)
 
-servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka
+servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka, Debezium
 	$(CARGO) run $(RELEASE) -p servers -- install $(KINDS)
 
 up: ## Starts a MariaDB, a PostgreSQL, a Redis and a Kafka to play with, and prints their URLs
@@ -38,11 +40,11 @@ test: servers ## Everything that must hold before a change lands: format, lints 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(RELEASE) $(FAULTS) --workspace --all-targets -- -D warnings
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
-	$(CARGO) test $(RELEASE) $(FAULTS) --workspace
+	$(BESIDE) $(CARGO) test $(RELEASE) $(FAULTS) --workspace
 
 faults: servers ## Kills every command that changes something at every fail point
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
-	MIDFLIGHT_FAULTS=all $(CARGO) test $(RELEASE) $(FAULTS) --workspace \
+	MIDFLIGHT_FAULTS=all $(BESIDE) $(CARGO) test $(RELEASE) $(FAULTS) --workspace \
 		--test kill_at_every_point --test verify_interrupted --test dead_letters --test bad_input \
 		--test full_disk --test planted_differences --test faults -- --nocapture
 	rm -rf $(FLIGHT)/flight

@@ -26,7 +26,7 @@ use properties::Addresses;
 const POM: &str = include_str!("kafka/pom.xml");
 
 /// What the log looks like, and that it goes to standard output.
-const LOGGING: &str = include_str!("kafka/log4j2.properties");
+pub(crate) const LOGGING: &str = include_str!("kafka/log4j2.properties");
 
 /// How long one command of Kafka's tools may take.
 const TOOL_LIMIT: Duration = Duration::from_secs(120);
@@ -181,7 +181,7 @@ impl KafkaSettings {
             arguments,
             port_arguments: |_| Vec::new(),
             account: None,
-            ready: Ready::Log("Kafka Server started"),
+            ready: Ready::Log(vec!["Kafka Server started".into()]),
             stop: Signal::TERM,
             quick_stop: None,
         };

@@ -18,6 +18,7 @@
 //! Tests that do not harm a server share one: see [`shared`].
 
 mod account;
+mod connect;
 mod error;
 mod home;
 mod jars;
@@ -36,9 +37,11 @@ mod server;
 pub mod shared;
 mod tool;
 pub mod up;
+mod url;
 mod watchdog;
 pub mod with;
 
+pub use connect::{Connect, ConnectSettings, Connector, connect};
 pub use error::{Error, Result};
 pub use kafka::{Kafka, KafkaSettings, Listener, kafka};
 pub use mariadb::{MariaDb, MariaDbSettings, mariadb};

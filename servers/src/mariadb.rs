@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::lock;
 use crate::packages::{Kind, cache_folder, install};
 use crate::server::{Durability, Launch, Ready, Server, isolate};
+use crate::url::Address;
 use crate::{PASSWORD, USER, program, tool};
 
 /// Making an empty data directory takes two seconds; on a busy machine more.
@@ -106,7 +107,7 @@ impl MariaDbSettings {
             arguments: arguments.into_iter().map(Into::into).collect(),
             port_arguments: |port| vec![format!("--port={port}")],
             account,
-            ready: Ready::Log("ready for connections"),
+            ready: Ready::Log(vec!["ready for connections".into()]),
             stop: Signal::TERM,
             quick_stop: None,
         };
@@ -262,16 +263,11 @@ impl MariaDb {
 
 /// Runs statements in the server and database of `url`.
 pub(crate) fn run_sql(url: &str, statements: &str) -> Result<String> {
-    let unreadable = || Error::Request("a MariaDB URL is mysql://USER:PASSWORD@HOST:PORT/".into());
-    let rest = url.strip_prefix("mysql://").ok_or_else(unreadable)?;
-    let (login, place) = rest.rsplit_once('@').ok_or_else(unreadable)?;
-    let (user, password) = login.split_once(':').ok_or_else(unreadable)?;
-    let (address, database) = place.split_once('/').unwrap_or((place, ""));
-    let (host, port) = address.split_once(':').unwrap_or((address, "3306"));
+    let Address { user, password, host, port, database } = Address::parse(url)?;
     let mut client = Command::new(find("mariadb")?);
     client
-        .args(["--no-defaults", "--batch", "--skip-column-names", "--user", user])
-        .args(["--host", host, "--port", port, "--protocol=tcp", "--database", database])
+        .args(["--no-defaults", "--batch", "--skip-column-names", "--protocol=tcp"])
+        .args(["--user", &user, "--host", &host, "--port", &port, "--database", &database])
         .env("MYSQL_PWD", password);
     tool::run(&mut client, statements, STATEMENT_LIMIT)
 }

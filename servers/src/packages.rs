@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::account::is_root;
 use crate::error::{During, Error, Result};
-use crate::kafka;
 use crate::lock;
 use crate::notice::notice;
 use crate::program;
 use crate::shared;
 use crate::tool;
+use crate::{connect, kafka};
 
 /// A cold installation took about 15 seconds; a slow mirror may need much longer.
 const APT_LIMIT: Duration = Duration::from_secs(900);
@@ -36,6 +36,8 @@ pub enum Kind {
     Redis,
     /// Apache Kafka: Java and Maven, which bring it.
     Kafka,
+    /// Kafka Connect with Debezium, likewise.
+    Connect,
 }
 
 /// What must be there, and the packages that bring it.
@@ -47,12 +49,13 @@ struct Need {
 
 impl Kind {
     /// All kinds, by the names the command line knows them by.
-    pub const NAMES: [(&'static str, Self); 5] = [
+    pub const NAMES: [(&'static str, Self); 6] = [
         ("build", Self::Build),
         ("mariadb", Self::MariaDb),
         ("postgres", Self::Postgres),
         ("redis", Self::Redis),
         ("kafka", Self::Kafka),
+        ("connect", Self::Connect),
     ];
 
     /// The name on the command line.
@@ -65,7 +68,7 @@ impl Kind {
     #[must_use]
     pub fn variable(self) -> Option<&'static str> {
         match self {
-            Self::Build => None,
+            Self::Build | Self::Connect => None,
             Self::MariaDb => Some(shared::MARIADB_URL),
             Self::Postgres => Some(shared::POSTGRES_URL),
             Self::Redis => Some(shared::REDIS_URL),
@@ -85,7 +88,7 @@ impl Kind {
             }
             Self::Postgres => (&["postgres", "initdb", "psql"], &[], &["postgresql"]),
             Self::Redis => (&["redis-server", "redis-cli"], &[], &["redis-server"]),
-            Self::Kafka => {
+            Self::Kafka | Self::Connect => {
                 (&["java", "mvn", "openssl"], &[], &["default-jre-headless", "maven", "openssl"])
             }
         };
@@ -123,6 +126,9 @@ pub fn install(kinds: &[Kind]) -> Result<()> {
     install_packages(kinds)?;
     if kinds.contains(&Kind::Kafka) {
         kafka::prepare()?;
+    }
+    if kinds.contains(&Kind::Connect) {
+        connect::prepare()?;
     }
     Ok(())
 }

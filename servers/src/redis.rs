@@ -86,7 +86,7 @@ impl RedisSettings {
                 .collect(),
             port_arguments: |port| vec!["--port".into(), port.to_string()],
             account: None,
-            ready: Ready::Log("Ready to accept connections"),
+            ready: Ready::Log(vec!["Ready to accept connections".into()]),
             stop: Signal::TERM,
             quick_stop: None,
         };

@@ -15,6 +15,7 @@ use crate::error::{During, Error, LogTail, Result};
 use crate::home::Home;
 use crate::notice::notice;
 use crate::port::Port;
+use crate::process_family;
 use crate::tool::last_lines;
 
 /// How long a start may take. Seconds are normal; a busy machine may take many of them.
@@ -63,8 +64,8 @@ pub(crate) struct Launch {
 /// How a server says that it is ready. Only its own words count: a neighbour may answer on the port.
 #[derive(Debug)]
 pub(crate) enum Ready {
-    /// A text in its log.
-    Log(&'static str),
+    /// Texts in its log, all of them.
+    Log(Vec<String>),
     /// PostgreSQL's pid file, with the server's own id in the first line and "ready" in the eighth.
     PidFile(PathBuf),
 }
@@ -102,10 +103,10 @@ impl Server {
         Self { launch, ports, child: None, log_start: 0, home }
     }
 
-    /// The port of 127.0.0.1.
+    /// The port of 127.0.0.1; 0 of a server that no client connects to.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.ports[0].number
+        self.ports.first().map_or(0, |port| port.number)
     }
 
     /// The id of the server's main process while it runs.
@@ -123,8 +124,35 @@ impl Server {
     /// The end of the server's log.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = fs::read(self.home.log()).unwrap_or_default();
-        last_lines(&String::from_utf8_lossy(&log), LOG_LINES)
+        last_lines(&self.log(), LOG_LINES)
+    }
+
+    /// The server's log since its first start.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.home.log()).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until a text stands in what the server has logged since its last start. `failure` ends
+    /// the wait: it says why the text will never come.
+    pub(crate) fn wait_for(
+        &self,
+        text: &str,
+        limit: Duration,
+        failure: impl Fn() -> Option<String>,
+    ) -> Result<()> {
+        let started = Instant::now();
+        while !self.said().contains(text) {
+            let log = LogTail(self.log_tail());
+            if let Some(reason) = failure() {
+                return Err(self.failure(format!("failed: {reason}"), log));
+            }
+            if started.elapsed() >= limit {
+                return Err(self.failure(format!("does not say {text:?} within {limit:?}"), log));
+            }
+            sleep(PAUSE * 10);
+        }
+        Ok(())
     }
 
     /// Starts a server that was killed or stopped, with its data and on its port, and waits until it
@@ -186,8 +214,14 @@ impl Server {
         self.home.family().signal(Signal::CONT)
     }
 
-    /// Moves the log to where logs are kept, and says where.
+    /// Moves the log to where logs are kept, and says where; of a server that died it says the end.
     pub(crate) fn keep_log(&self) {
+        // One that ended by itself is the likely reason of whatever failed.
+        let id = self.process_id().map(u32::cast_signed);
+        if id.is_some_and(|id| !process_family::is_running(id)) {
+            let log = LogTail(self.log_tail());
+            notice(&self.failure("ended by itself".into(), log).to_string());
+        }
         if let Some(log) = self.home.keep_log() {
             notice(&format!("the log of {} is kept: {}", self.launch.kind, log.display()));
         }
@@ -239,7 +273,7 @@ impl Server {
 
     fn is_ready(&self, said: &str) -> bool {
         match &self.launch.ready {
-            Ready::Log(text) => said.contains(text),
+            Ready::Log(texts) => texts.iter().all(|text| said.contains(text)),
             Ready::PidFile(path) => {
                 let file = fs::read_to_string(path).unwrap_or_default();
                 let own = self.process_id().map(|pid| pid.to_string());
@@ -289,15 +323,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if panicking() {
+            self.keep_log();
+        }
         let ended = match self.launch.quick_stop {
             Some(signal) => self.stop_with(signal, QUICK_STOP_LIMIT),
             None => self.kill(),
         };
         if let Err(error) = ended {
             notice(&format!("{} is left to its watchdog: {error}", self.launch.kind));
-        }
-        if panicking() {
-            self.keep_log();
         }
     }
 }

@@ -179,7 +179,15 @@ impl Database {
         self.end_sessions()?;
         let statement = match self.engine {
             Engine::MariaDb => format!("DROP DATABASE IF EXISTS {}", self.name),
-            Engine::Postgres => format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+            // A replication slot holds its database even without a connection.
+            Engine::Postgres => format!(
+                "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots \
+                 WHERE database = '{name}' AND active;\n\
+                 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                 WHERE database = '{name}';\n\
+                 DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+                name = self.name
+            ),
             Engine::Redis => "FLUSHDB".into(),
         };
         self.on_server(&statement).map(drop)

@@ -30,7 +30,8 @@ enum Member {
 impl Member {
     fn start(kind: Kind) -> Result<Option<Self>> {
         Ok(match kind {
-            Kind::Build => None,
+            // Each test starts a worker of its own, with its connectors.
+            Kind::Build | Kind::Connect => None,
             Kind::MariaDb => Some(Self::MariaDb(start_mariadb()?)),
             Kind::Postgres => Some(Self::Postgres(start_postgres()?)),
             Kind::Redis => Some(Self::Redis(start_redis()?)),

@@ -29,6 +29,20 @@ fn a_command_finds_the_servers_in_its_environment_and_its_exit_code_is_passed_on
 }
 
 #[test]
+fn a_server_that_died_under_a_command_that_failed_is_named_with_its_last_words() {
+    let script = "redis() { redis-cli -u $MIDFLIGHT_TEST_REDIS_URL \"$@\"; }
+        pid=$(redis INFO server | tr -d '\\r' | sed -n 's/^process_id://p')
+        redis SHUTDOWN NOSAVE
+        while grep -q '^State:.[RSD]' /proc/$pid/status; do :; done
+        exit 1";
+    let output =
+        Command::new(PROGRAM).args(["with", "redis", "--", "sh", "-c", script]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("redis ended by itself"), "{said}");
+    assert!(said.contains("| ") && said.contains("bye bye"), "{said}");
+}
+
+#[test]
 fn a_killed_program_leaves_no_server_behind() {
     let (mut program, homes) = start_and_list_homes();
     program.kill().unwrap(); // SIGKILL: nothing of its own clean-up runs
@@ -42,6 +56,9 @@ fn what_a_killed_program_and_its_killed_watchdogs_left_the_next_start_removes() 
     for home in &homes {
         let watchdog = fs::read_to_string(home.join("group")).unwrap();
         assert!(Command::new("kill").args(["-9", &watchdog]).status().unwrap().success());
+        // One that still runs would be left to do its work, and not do it.
+        let line = format!("/proc/{watchdog}/cmdline");
+        wait_until(|| fs::read(&line).unwrap_or_default().is_empty());
     }
     program.kill().unwrap();
     program.wait().unwrap();
@@ -128,9 +145,13 @@ fn start_and_list_homes() -> (Child, Vec<PathBuf>) {
 
 /// Waits until the directories are gone, and all processes whose command line names one.
 fn wait_until_gone(homes: &[PathBuf]) {
+    wait_until(|| !homes.iter().any(|home| home.exists() || is_named_by_a_process(home)));
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
     let started = Instant::now();
-    while homes.iter().any(|home| home.exists() || is_named_by_a_process(home)) {
-        assert!(started.elapsed().as_secs() < 30, "still there: {homes:?}");
+    while !condition() {
+        assert!(started.elapsed().as_secs() < 30, "the condition does not come true");
         std::thread::yield_now();
     }
 }
