@@ -26,8 +26,8 @@ pub(crate) struct Jvm {
 impl Jvm {
     pub(crate) fn new(class_path: OsString) -> Result<Self> {
         let java = program::find("java").ok_or_else(|| Error::Missing {
-            what: "java".into(),
-            hint: "run as root: apt-get install default-jre-headless".into(),
+            what: "java 17 or 21".into(),
+            hint: "run as root: apt-get install openjdk-17-jre-headless".into(),
         })?;
         Ok(Self { java, class_path, archive: None })
     }

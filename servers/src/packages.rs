@@ -88,9 +88,11 @@ impl Kind {
             }
             Self::Postgres => (&["postgres", "initdb", "psql"], &[], &["postgresql"]),
             Self::Redis => (&["redis-server", "redis-cli"], &[], &["redis-server"]),
-            Self::Kafka | Self::Connect => {
-                (&["java", "mvn", "openssl"], &[], &["default-jre-headless", "maven", "openssl"])
-            }
+            Self::Kafka | Self::Connect => (
+                &["java", "mvn", "openssl"],
+                &[],
+                &["openjdk-17-jre-headless|openjdk-21-jre-headless", "maven", "openssl"],
+            ),
         };
         Need { programs, files, packages }
     }
@@ -145,16 +147,33 @@ fn install_packages(kinds: &[Kind]) -> Result<()> {
     }
     let (what, packages): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
     let packages: Vec<_> = packages.into_iter().flatten().copied().collect();
-    let hint = format!("run as root: apt-get update && apt-get install {}", packages.join(" "));
+    let names: Vec<_> = packages.iter().filter_map(|one| one.split('|').next()).collect();
+    let names = names.join(" ");
+    let hint = format!("run as root: apt-get update && apt-get install {names}");
     let what = what.join(", ");
     if !is_root() || program::find("apt-get").is_none() {
         return Err(Error::Missing { what, hint });
     }
-    notice(&format!("installing {} (apt-get)", packages.join(" ")));
+    notice(&format!("installing {names} (apt-get)"));
     without_services(|| {
         apt_get(&["update"])?;
-        apt_get(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())
+        let packages: Result<Vec<_>> = packages.iter().map(|one| available(one)).collect();
+        apt_get(&[&["install", "-y", "--no-install-recommends"], packages?.as_slice()].concat())
     })
+}
+
+/// The first of several packages, separated by `|`, that this release has.
+fn available(alternatives: &'static str) -> Result<&'static str> {
+    let mut candidates = alternatives.split('|').peekable();
+    while let Some(package) = candidates.next() {
+        let mut show = Command::new("apt-cache");
+        show.args(["show", "--no-all-versions", package]);
+        // The last is installed unasked: apt-get says best why it cannot.
+        if candidates.peek().is_none() || tool::run(&mut show, "", APT_LIMIT).is_ok() {
+            return Ok(package);
+        }
+    }
+    Ok(alternatives)
 }
 
 fn missing(kinds: &[Kind]) -> Vec<(String, &'static [&'static str])> {
