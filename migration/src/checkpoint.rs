@@ -10,6 +10,7 @@ pub mod desired;
 pub mod document;
 pub mod lease;
 mod memory;
+mod mysql;
 pub mod plan_record;
 mod postgres;
 pub mod progress;
@@ -17,6 +18,7 @@ mod sqlite;
 pub mod verdict;
 
 pub use memory::MemoryCheckpoint;
+pub use mysql::MysqlCheckpoint;
 pub use postgres::PostgresCheckpoint;
 pub use sqlite::SqliteCheckpoint;
 

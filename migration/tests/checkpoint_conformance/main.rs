@@ -1,6 +1,9 @@
 //! What every checkpoint store promises: one suite, run on each back end.
 #![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
 
+#[path = "../databases/mysql.rs"]
+mod mysql_database;
+mod mysql_server;
 mod place;
 #[path = "../databases/postgres.rs"]
 mod postgres_database;
@@ -15,6 +18,7 @@ use std::collections::BTreeMap;
 macro_rules! on_every_back_end {
     ($($behaviour:ident),* $(,)?) => {
         on_back_end!(memory: $($behaviour)*);
+        on_back_end!(mysql: $($behaviour)*);
         on_back_end!(postgres: $($behaviour)*);
         on_back_end!(sqlite: $($behaviour)*);
     };

@@ -1,6 +1,7 @@
 //! Where a checkpoint store lies, one small module for each back end.
 
 pub(crate) mod memory;
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 

@@ -18,11 +18,6 @@ impl MysqlDatabase {
         Self { database, folder }
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        self.database.name()
-    }
-
     /// As a plan names it.
     pub(crate) fn url(&self) -> ServerUrl {
         ServerUrl::parse("file:url", self.folder.path()).unwrap()

@@ -28,8 +28,9 @@ fn copy(from: &MysqlDatabase, to: &MysqlDatabase) {
     for table in to.run("SHOW TABLES").lines() {
         statements += &format!("DROP TABLE `{table}`;\n");
     }
+    let name = from.run("SELECT DATABASE()");
     for table in from.run("SHOW TABLES").lines() {
-        let source = format!("`{}`.`{table}`", from.name());
+        let source = format!("`{}`.`{table}`", name.trim());
         statements += &format!("CREATE TABLE `{table}` LIKE {source};\n");
         statements += &format!("INSERT INTO `{table}` SELECT * FROM {source};\n");
     }
