@@ -42,6 +42,7 @@ use value::add;
 pub struct MysqlStore {
     name: String,
     migration: String,
+    mode: OpenMode,
     database: Database,
     /// Catalogue entries that were looked up a moment ago.
     shapes: Mutex<HashMap<String, Arc<Shape>>>,
@@ -65,6 +66,7 @@ impl MysqlStore {
         Ok(Self {
             name: name.to_owned(),
             migration: migration.to_owned(),
+            mode,
             database: config::open(url, mode).await?,
             shapes: Mutex::default(),
             is_marked: AtomicBool::new(false),
@@ -198,6 +200,10 @@ impl Transactional for MysqlStore {
                 .with("migration", &self.migration)
                 .hint("run its set-up first: `dual-write run` does it when it starts"));
         }
+        if access != Access::Read && self.mode == OpenMode::ReadOnly {
+            return Err(Error::new(ErrorKind::Refused, "write: the store is open to read only")
+                .with("server", self.database.address()));
+        }
         let mut session = self.database.session().await?;
         let begun = match access {
             Access::Read => session.begin_snapshot().await,
@@ -297,3 +303,6 @@ impl Transactional for MysqlStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

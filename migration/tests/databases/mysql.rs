@@ -4,7 +4,7 @@ use migration::plan::ServerUrl;
 use servers::shared::{Database, mariadb_database};
 
 pub(crate) struct MysqlDatabase {
-    database: Database,
+    pub(crate) database: Database,
     /// Holds the URL, so that the password is in no plan.
     folder: tempfile::TempDir,
 }

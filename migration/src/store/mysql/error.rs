@@ -13,10 +13,10 @@ const BLOCKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Transactions that have gone on for longest, our own sessions' aside: one of them holds the lock.
 const BLOCKERS: &str = "SELECT CAST(concat('session ', t.trx_mysql_thread_id, ', ', \
-     coalesce(p.user, '?'), '@', coalesce(p.host, '?'), ', in a transaction for ', \
+     p.user, '@', p.host, ', in a transaction for ', \
      timestampdiff(SECOND, t.trx_started, now()), ' s') AS CHAR) \
      FROM information_schema.innodb_trx AS t \
-     LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id \
+     JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id \
      WHERE t.trx_mysql_thread_id <> connection_id() AND t.trx_state = 'RUNNING' \
      ORDER BY t.trx_started LIMIT 1";
 

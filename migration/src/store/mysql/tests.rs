@@ -1,0 +1,118 @@
+//! What the server makes of our statements.
+
+use super::statement::{self, Bounds, Lock};
+use super::{MysqlStore, OpenMode, Store as _};
+use crate::batch::Schema;
+use crate::plan::ServerUrl;
+use crate::store::Target as _;
+use servers::shared::{Database, mariadb_database};
+
+async fn open() -> (Database, MysqlStore) {
+    let database = mariadb_database("statements").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("url"), database.url()).unwrap();
+    let url = ServerUrl::parse("file:url", folder.path()).unwrap();
+    let store = MysqlStore::open("t", &url, "m", OpenMode::ReadWrite).await.unwrap();
+    (database, store)
+}
+
+/// A table of 20,000 records whose secondary index is as attractive as it can be.
+fn fill(database: &Database) {
+    database
+        .run(
+            "CREATE TABLE t (a INT NOT NULL, b VARCHAR(20) CHARACTER SET utf8mb4 \
+             COLLATE utf8mb4_nopad_bin NOT NULL, c BIGINT NOT NULL, n INT, \
+             PRIMARY KEY (a, b, c), KEY covering (n, a, b, c)); \
+             INSERT INTO t SELECT seq DIV 100, concat('k', seq MOD 100 DIV 10), seq MOD 10, 1 \
+             FROM seq_0_to_19999; ANALYZE TABLE t",
+        )
+        .unwrap();
+}
+
+/// Access type, key, and notes of the only table in a plan. `literals` stand for the parameters.
+fn explain(database: &Database, sql: &str, literals: &[&str]) -> (String, String, String) {
+    let mut parts = sql.split('?');
+    let mut text = format!("EXPLAIN {}", parts.next().unwrap());
+    for (part, literal) in parts.zip(literals.iter().cycle()) {
+        text += literal;
+        text += part;
+    }
+    let answer = database.run(&text).unwrap();
+    let fields: Vec<&str> = answer.trim_end().split('\t').collect();
+    (fields[3].to_owned(), fields[5].to_owned(), fields[9].to_owned())
+}
+
+async fn schema(store: &MysqlStore) -> Schema {
+    store.describe("t").await.unwrap().schema
+}
+
+#[tokio::test]
+async fn a_scan_walks_along_the_key_and_sorts_nothing() {
+    let (database, store) = open().await;
+    fill(&database);
+    let schema = schema(&store).await;
+    let literals = ["100", "'k5'", "5"];
+    // As bound: the first column, then the first two, then all three.
+    let chain = ["100", "100", "'k5'", "100", "'k5'", "5"];
+    for lower in [None, Some(1), Some(2), Some(3)] {
+        for upper in [None, Some(1), Some(2), Some(3)] {
+            let mut values: Vec<&str> = Vec::new();
+            for columns in [lower, upper].into_iter().flatten() {
+                values.extend(&chain[..columns * (columns + 1) / 2]);
+            }
+            values.push("500");
+            let sql = statement::scan(&schema, Some("PRIMARY"), Bounds { lower, upper });
+            let (access, key, notes) = explain(&database, &sql, &values);
+            let expected = if lower.or(upper).is_some() { "range" } else { "index" };
+            assert_eq!((access.as_str(), key.as_str()), (expected, "PRIMARY"), "{sql}");
+            assert!(!notes.contains("filesort") && !notes.contains("temporary"), "{notes}: {sql}");
+        }
+    }
+    // The form that looks the same would read the whole index for every batch.
+    let row = "SELECT a, b, c, n FROM t WHERE (a, b, c) > (?, ?, ?) ORDER BY a, b, c LIMIT 500";
+    let (access, _, _) = explain(&database, row, &literals);
+    assert_eq!(access, "index");
+}
+
+#[tokio::test]
+async fn records_are_found_by_their_keys_however_many() {
+    let (database, store) = open().await;
+    fill(&database);
+    let schema = schema(&store).await;
+    let literals = ["100", "'k5'", "5"];
+    for size in [1, 10, 100, 1000] {
+        for sql in [
+            statement::read(&schema, size),
+            statement::keys(&schema, size),
+            statement::delete(&schema, size),
+        ] {
+            let (access, key, _) = explain(&database, &sql, &literals);
+            assert!(["const", "range"].contains(&access.as_str()), "{access}: {size}");
+            assert_eq!(key, "PRIMARY", "{size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn side_tables_are_read_and_locked_by_their_keys() {
+    let (database, store) = open().await;
+    store.set_up(&["s"], &[]).await.unwrap();
+    database
+        .run(
+            "INSERT INTO midflight_range SELECT 'm', 's', concat('a', seq), 'x', 1, '', 'open', \
+             'start', NULL, 0 FROM seq_1_to_2000; \
+             INSERT INTO midflight_guard SELECT 'm', 's', concat('a', seq), 't', '', 1, NULL \
+             FROM seq_1_to_5000; ANALYZE TABLE midflight_range, midflight_guard",
+        )
+        .unwrap();
+    for sql in [
+        statement::ranges(100, Lock::Shared),
+        statement::guards(100, Lock::Exclusive),
+        statement::GUARDS_BETWEEN.to_owned(),
+        statement::delete_guards(true),
+        statement::count_dirty(true),
+    ] {
+        let (access, key, _) = explain(&database, &sql, &["'m'"]);
+        assert_eq!((access.as_str(), key.as_str()), ("range", "PRIMARY"), "{sql}");
+    }
+}
