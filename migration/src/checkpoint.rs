@@ -36,6 +36,7 @@ pub async fn open(engine: &Engine, migration: &str) -> Result<Arc<dyn Checkpoint
     match engine {
         Engine::Sqlite { path } => Ok(Arc::new(SqliteCheckpoint::open(path, migration).await?)),
         Engine::Postgres { url } => Ok(Arc::new(PostgresCheckpoint::open(url, migration).await?)),
+        Engine::Mysql { url } => Ok(Arc::new(MysqlCheckpoint::open(url, migration).await?)),
     }
 }
 
@@ -48,11 +49,14 @@ pub async fn open_existing(engine: &Engine, migration: &str) -> Result<Arc<dyn C
         Engine::Sqlite { path } => {
             Ok(Arc::new(SqliteCheckpoint::open_existing(path, migration).await?))
         }
-        Engine::Postgres { .. } => open_if_begun(engine, migration).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "open checkpoint store: there is none yet").hint(
-                "check `checkpoint.url` in the plan, or begin the migration with `dual-write set-up`",
-            )
-        }),
+        Engine::Postgres { .. } | Engine::Mysql { .. } => {
+            open_if_begun(engine, migration).await?.ok_or_else(|| {
+                Error::new(ErrorKind::Refused, "open checkpoint store: there is none yet").hint(
+                    "check `checkpoint.url` in the plan, or begin the migration with \
+                     `dual-write set-up`",
+                )
+            })
+        }
     }
 }
 
@@ -72,6 +76,10 @@ pub async fn open_if_begun(
         }
         Engine::Postgres { url } => {
             let store = PostgresCheckpoint::open_if_made(url, migration).await?;
+            Ok(store.map(|store| Arc::new(store) as Arc<dyn CheckpointStore>))
+        }
+        Engine::Mysql { url } => {
+            let store = MysqlCheckpoint::open_if_made(url, migration).await?;
             Ok(store.map(|store| Arc::new(store) as Arc<dyn CheckpointStore>))
         }
     }

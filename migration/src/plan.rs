@@ -160,6 +160,11 @@ pub enum Engine {
         /// Where its URL stands.
         url: ServerUrl,
     },
+    /// A MySQL or MariaDB database.
+    Mysql {
+        /// Where its URL stands.
+        url: ServerUrl,
+    },
 }
 
 impl Engine {
@@ -169,6 +174,7 @@ impl Engine {
         match self {
             Self::Sqlite { .. } => "sqlite",
             Self::Postgres { .. } => "postgres",
+            Self::Mysql { .. } => "mysql",
         }
     }
 }

@@ -583,6 +583,24 @@ fn a_server_is_named_by_a_reference_that_is_looked_up_only_when_it_is_opened() {
 }
 
 #[test]
+fn mysql_and_mariadb_are_one_engine_for_every_place_but_the_lock() {
+    for name in ["mysql", "mariadb"] {
+        let server = format!(
+            "engine = \"{name}\"\nurl = \"{name}://app@db.example/shop?ssl-mode=REQUIRED\""
+        );
+        let text = with_server(&server);
+        let checkpoint = "engine = \"sqlite\"\npath = \"/var/lib/checkpoint.db\"";
+        assert!(text.contains(checkpoint));
+        let plan = parse(&text.replace(checkpoint, "engine = \"mysql\"\nurl = \"env:X\"")).unwrap();
+        assert_eq!(plan.checkpoint.name(), "mysql");
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!(json["target"][1]["engine"], "mysql");
+        assert_eq!(json["target"][1]["url"], "db.example/shop");
+        assert!(!format!("{plan:?}").contains("app@"), "{plan:?}");
+    }
+}
+
+#[test]
 fn what_goes_with_which_engine_is_said_with_its_place() {
     for (fields, problem) in [
         ("engine = \"postgres\"\npath = \"x.db\"", "postgres takes `url`, not `path`"),
@@ -603,6 +621,11 @@ fn what_goes_with_which_engine_is_said_with_its_place() {
         (
             "engine = \"postgres\"\nurl = \"mysql://db/shop\"",
             "`url` must begin with postgres:// for postgres",
+        ),
+        ("engine = \"mysql\"\npath = \"x.db\"", "mysql takes `url`, not `path`"),
+        (
+            "engine = \"mariadb\"\nurl = \"postgres://db/shop\"",
+            "`url` must begin with mysql:// for mysql",
         ),
     ] {
         let error = parse(&with_server(fields)).unwrap_err();

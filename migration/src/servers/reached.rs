@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{KeyLock, SqliteLock};
 use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
 use crate::queue::{OutboxQueue, Queue};
-use crate::store::{OpenMode, PostgresStore, SqliteStore, Store, Target};
+use crate::store::{MysqlStore, OpenMode, PostgresStore, SqliteStore, Store, Target};
 use std::sync::Arc;
 
 /// What there is of a plan's servers, for `check`: it reports every one that is wrong, not only
@@ -52,6 +52,9 @@ pub(super) async fn open_source(plan: &Plan) -> Result<Arc<dyn Store>> {
         Engine::Postgres { url } => PostgresStore::open("source", url, &plan.id, mode)
             .await
             .map(|store| Arc::new(store) as Arc<dyn Store>),
+        Engine::Mysql { url } => MysqlStore::open("source", url, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Store>),
     };
     opened.map_err(|error| error.with("store", "source"))
 }
@@ -67,6 +70,9 @@ pub(super) async fn open_target(
             .await
             .map(|store| Arc::new(store) as Arc<dyn Target>),
         Engine::Postgres { url } => PostgresStore::open(name, url, &plan.id, mode)
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn Target>),
+        Engine::Mysql { url } => MysqlStore::open(name, url, &plan.id, mode)
             .await
             .map(|store| Arc::new(store) as Arc<dyn Target>),
     };

@@ -18,6 +18,10 @@ pub(crate) enum RawEngine {
     Sqlite,
     /// A PostgreSQL database, named by `url`.
     Postgres,
+    /// A MySQL or MariaDB database, named by `url`; "mariadb" is the same. Which of the two it is,
+    /// the server says itself.
+    #[serde(alias = "mariadb")]
+    Mysql,
 }
 
 impl RawEngine {
@@ -25,6 +29,7 @@ impl RawEngine {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
         }
     }
 
@@ -33,6 +38,7 @@ impl RawEngine {
         match self {
             Self::Sqlite => &[],
             Self::Postgres => &["postgres://", "postgresql://"],
+            Self::Mysql => &["mysql://", "mariadb://"],
         }
     }
 }
@@ -42,6 +48,7 @@ impl RawEngine {
 pub(crate) enum RawPlace {
     Sqlite { path: PathBuf },
     Postgres { url: String },
+    Mysql { url: String },
 }
 
 /// A store whose fields do not go with its engine.
@@ -63,6 +70,7 @@ impl RawPlace {
             kind @ RawEngine::Postgres => {
                 server(*kind, path, url).map(|url| Self::Postgres { url })
             }
+            kind @ RawEngine::Mysql => server(*kind, path, url).map(|url| Self::Mysql { url }),
         };
         place.map_err(|problem| Misplaced { span: engine.span(), problem })
     }

@@ -62,6 +62,7 @@ impl<'a> Engines<'a> {
                 Engine::Sqlite { path: absolute(self.dir, &format!("{field}.path"), &path)? }
             }
             RawPlace::Postgres { url } => Engine::Postgres { url: self.url(field, &url)? },
+            RawPlace::Mysql { url } => Engine::Mysql { url: self.url(field, &url)? },
         };
         self.known.push((field.to_owned(), engine.clone()));
         Ok(engine)
@@ -84,7 +85,7 @@ impl<'a> Engines<'a> {
                 "be a file of its own",
                 format!("{}, which is {name}.path too", path.display()),
             ),
-            Engine::Postgres { url } => invalid(
+            Engine::Postgres { url } | Engine::Mysql { url } => invalid(
                 format!("{field}.url"),
                 "be a database of its own",
                 format!("{url}, which is {name}.url too"),
