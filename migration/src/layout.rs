@@ -13,4 +13,4 @@ mod shard;
 
 pub use conversion::Conversion;
 pub use mapping::{Layout, TargetLayout};
-pub use shard::{ShardFunction, Sharding};
+pub use shard::{ShardBound, ShardFunction, Sharding};

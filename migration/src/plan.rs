@@ -15,7 +15,7 @@ pub(crate) use read::nearest;
 pub use server_url::ServerUrl;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::ShardFunction;
+use crate::layout::{ShardBound, ShardFunction};
 use crate::value::ColumnType;
 use serde::Serialize as _;
 use std::path::{Path, PathBuf};
@@ -271,6 +271,9 @@ pub struct ShardPlan {
     pub by: String,
     /// The function.
     pub function: ShardFunction,
+    /// The bounds between the instances, ascending; empty for every function but ranges.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<ShardBound>,
 }
 
 /// One target column.

@@ -181,8 +181,11 @@ fn table_plan(instances: usize) -> TablePlan {
     let into = |name: &str, key: [&str; 2], names: &[(&str, &str)]| IntoPlan {
         name: name.to_owned(),
         key: key.map(str::to_owned).to_vec(),
-        shard: (instances > 1)
-            .then(|| ShardPlan { by: key[0].to_owned(), function: ShardFunction::Crc32 }),
+        shard: (instances > 1).then(|| ShardPlan {
+            by: key[0].to_owned(),
+            function: ShardFunction::Crc32,
+            bounds: Vec::new(),
+        }),
         columns: columns(names),
     };
     TablePlan {

@@ -297,7 +297,8 @@ fn a_target_that_does_not_fit_the_plan_is_refused() {
         ),
         (
             "the shard function does not take this type: table following_of, column follower, \
-             type text | crc32 takes text, bytes or integers; modulo takes non-negative integers",
+             type text | crc32 and murmur3 take text, bytes or integers; modulo takes non-negative \
+             integers; ranges takes integers where its bounds are numbers, else text or bytes",
             |world| {
                 world.table.into[1].shard.as_mut().unwrap().function =
                     migration::layout::ShardFunction::Modulo;

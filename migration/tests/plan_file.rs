@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use migration::error::{Chain, Error, ErrorKind};
-use migration::layout::ShardFunction;
+use migration::layout::{ShardBound, ShardFunction};
 use migration::plan::{Bucketing, Engine, Order, Plan, StagePlan, json_schema};
 use migration::value::ColumnType;
 use std::path::{Path, PathBuf};
@@ -474,6 +474,43 @@ fn the_digest_binds_what_records_lie_by_and_nothing_else() {
         let changes = plan_now.changed_since(&recorded).unwrap();
         assert_eq!(changes.iter().map(ToString::to_string).collect::<Vec<_>>(), [message]);
     }
+}
+
+#[test]
+fn the_bounds_of_ranges_are_one_less_than_the_targets_and_ascend() {
+    let ranges = |bounds: &str| {
+        with(
+            "by = \"follower\", function = \"crc32\"",
+            &format!("by = \"follower\", function = \"ranges\"{bounds}"),
+        )
+    };
+    let plan = parse(&ranges(", bounds = [\"m\"]")).unwrap();
+    let shard = plan.tables[0].into[1].shard.as_ref().unwrap();
+    assert_eq!(shard.bounds, [ShardBound::Text("m".into())]);
+    let recorded = plan.fixed_json();
+    let moved = parse(&ranges(", bounds = [\"n\"]")).unwrap().changed_since(&recorded).unwrap();
+    let moved: Vec<String> = moved.iter().map(ToString::to_string).collect();
+    assert_eq!(moved, ["table[0].into[1].shard.bounds[0] was \"m\" and is \"n\""]);
+
+    let third = "[[target]]\nname = \"third\"\nengine = \"sqlite\"\npath = \"third.db\"\n\n[lock]";
+    for (bounds, problem) in [
+        ("", "be the lowest key of every target but the first: 2, found 0"),
+        (", bounds = [1, 1]", "ascend, all numbers or all texts, found bound 2 no higher"),
+        (", bounds = [\"b\", \"a\"]", "ascend, all numbers or all texts, found bound 2 no higher"),
+        (", bounds = [1, \"a\"]", "ascend, all numbers or all texts, found bound 2 no higher"),
+        (", bounds = [1.5, 2]", "a bound is a whole number or a text"),
+    ] {
+        let error = parse(&ranges(bounds).replacen("[lock]", third, 1)).unwrap_err();
+        assert!(Chain(&error).to_string().contains(problem), "{bounds}: {error:?}");
+    }
+    let stray = with(
+        "by = \"follower\", function = \"crc32\"",
+        "by = \"follower\", function = \"crc32\", bounds = [7]",
+    );
+    let error = parse(&stray).unwrap_err().to_string();
+    assert!(
+        error.contains("field table[0].into[1].shard.bounds, must go with the function ranges")
+    );
 }
 
 /// The digest is compared with one that an earlier version of the program recorded, so it may not

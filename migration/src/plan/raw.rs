@@ -11,7 +11,7 @@ use place::RawEngine;
 pub(super) use place::{Misplaced, RawPlace};
 
 use super::{Bucketing, Order};
-use crate::layout::ShardFunction;
+use crate::layout::{ShardBound, ShardFunction};
 use crate::value::ColumnType;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -233,6 +233,10 @@ pub(super) struct RawShard {
     pub(super) by: String,
     /// The function that makes an instance of it.
     pub(super) function: ShardFunction,
+    /// For `ranges`: the lowest key of every instance but the first, ascending; numbers for an
+    /// integer column, else texts, which are compared byte by byte.
+    #[serde(default)]
+    pub(super) bounds: Vec<ShardBound>,
 }
 
 /// Settings of `dual-write`.

@@ -3,7 +3,8 @@
 //! In one place, because the plan is refused for it with the field's path, and a layout that is
 //! resolved from a table made by hand rests on the same.
 
-use super::{IntoPlan, TablePlan};
+use super::{IntoPlan, ShardPlan, TablePlan};
+use crate::layout::ShardFunction;
 
 /// What is wrong with a table of the plan.
 #[derive(Debug)]
@@ -99,7 +100,35 @@ impl IntoPlan {
                 format!("say which of the {instances} targets holds a record"),
                 "nothing",
             )),
-            _ => Ok(()),
+            Some(shard) => shard.check_bounds(instances),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ShardPlan {
+    fn check_bounds(&self, instances: usize) -> Result<(), Violation> {
+        let violation =
+            |must: String, found: String| Err(Violation::new("shard.bounds", must, found));
+        let count = self.bounds.len();
+        if self.function != ShardFunction::Ranges {
+            return match count {
+                0 => Ok(()),
+                _ => violation("go with the function ranges".into(), format!("{count} bounds")),
+            };
+        }
+        if count + 1 != instances {
+            return violation(
+                format!("be the lowest key of every target but the first: {}", instances - 1),
+                count.to_string(),
+            );
+        }
+        match self.bounds.windows(2).position(|pair| !pair[1].is_above(&pair[0])) {
+            Some(place) => violation(
+                "ascend, all numbers or all texts".into(),
+                format!("bound {} no higher than the one before", place + 2),
+            ),
+            None => Ok(()),
         }
     }
 }

@@ -108,6 +108,7 @@ impl Case {
                 shard: shard.then(|| ShardPlan {
                     by: target_name(self.shard_column()),
                     function: ShardFunction::Crc32,
+                    bounds: Vec::new(),
                 }),
                 columns: target_columns
                     .iter()

@@ -1,7 +1,8 @@
 //! One target table: its columns, what each takes, and where a record goes.
 
 use super::super::mapping::{Collision, Mapping};
-use super::super::{Conversion, ShardFunction, Sharding, TargetLayout};
+use super::super::shard::TAKES;
+use super::super::{Conversion, Sharding, TargetLayout};
 use super::{check_type, find, key_schema, refused, unique_by};
 use crate::batch::{Column, Schema};
 use crate::error::Result;
@@ -185,22 +186,15 @@ impl Resolver<'_> {
             return Err(self.refused("the shard column is not part of the key", &shard.by));
         };
         let column_type = schema.columns[schema.key[key_column]].column_type;
-        let takes = match shard.function {
-            ShardFunction::Crc32 => matches!(
-                column_type,
-                ColumnType::Text | ColumnType::Bytes | ColumnType::Int | ColumnType::Unsigned
-            ),
-            ShardFunction::Modulo => {
-                matches!(column_type, ColumnType::Int | ColumnType::Unsigned)
-            }
-        };
-        if !takes {
+        let bounds = shard.bounds.clone();
+        let sharding = Sharding { key_column, function: shard.function, bounds, instances };
+        if !sharding.takes(column_type) {
             return Err(self
                 .refused("the shard function does not take this type", &shard.by)
                 .with("type", column_type)
-                .hint("crc32 takes text, bytes or integers; modulo takes non-negative integers"));
+                .hint(TAKES));
         }
-        Ok(Some(Sharding { key_column, function: shard.function, instances }))
+        Ok(Some(sharding))
     }
 
     fn is_complete(&self) -> bool {

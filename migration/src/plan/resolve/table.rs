@@ -125,7 +125,11 @@ fn into(raw: RawInto) -> IntoPlan {
     IntoPlan {
         name: raw.name,
         key: raw.key,
-        shard: raw.shard.map(|shard| ShardPlan { by: shard.by, function: shard.function }),
+        shard: raw.shard.map(|shard| ShardPlan {
+            by: shard.by,
+            function: shard.function,
+            bounds: shard.bounds,
+        }),
         columns: columns.collect(),
     }
 }
