@@ -103,6 +103,27 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Says who was in the way, where somebody was: the oldest other transaction, if it can be asked
+    /// for.
+    async fn name_holder(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Busy {
+            return error;
+        }
+        let Ok(mut session) = self.pool.session().await else { return error };
+        let Ok(connection) = session.connection() else { return error };
+        let found = sqlx::query_as(statement::OLDEST_TRANSACTION).fetch_optional(connection);
+        let found = bounded(found).await;
+        let found: Result<Option<(i32, String, String, i64)>> =
+            session.settle("ask who holds the lock", found);
+        match found {
+            Ok(Some((process, program, state, age))) => error.with(
+                "oldest transaction",
+                format!("process {process} ({program}), {state}, {age} s old"),
+            ),
+            _ => error,
+        }
+    }
+
     /// A number of this migration's, or `None` if a query finds nothing.
     async fn number(&self, sql: String) -> Result<Option<i64>> {
         let mut session = self.pool.session().await?;
@@ -282,3 +303,6 @@ impl Transactional for PostgresStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,13 +14,19 @@ impl PostgresDatabase {
     pub(crate) fn create() -> Self {
         let database = postgres_database("migration").unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("url"), database.url()).unwrap();
-        Self { database, folder }
+        let database = Self { database, folder };
+        std::fs::write(database.folder.path().join("url"), database.text()).unwrap();
+        database
     }
 
     /// As a plan names it.
     pub(crate) fn url(&self) -> ServerUrl {
         ServerUrl::parse("file:url", self.folder.path()).unwrap()
+    }
+
+    /// The URL itself.
+    pub(crate) fn text(&self) -> String {
+        self.database.url()
     }
 
     /// Runs statements past everything of ours, and gives what they print.

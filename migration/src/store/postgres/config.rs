@@ -19,6 +19,12 @@ use std::sync::Arc;
 /// The oldest version whose features are used.
 const VERSION_MIN: i32 = 120_000;
 
+/// Every scan goes along an index in key order. A planner that knows too little of a table takes
+/// another index and sorts, which for a batch out of a long list means all of the list, batch after
+/// batch. (Incremental sorts came with version 13.)
+const NO_SORT: &str = "SELECT set_config(name, 'off', false) FROM pg_settings \
+     WHERE name IN ('enable_sort', 'enable_incremental_sort'); ";
+
 /// Settings of a session that only reads.
 const READ: &str = "SET default_transaction_read_only = on";
 
@@ -34,7 +40,7 @@ pub(super) async fn open(
         OpenMode::ReadOnly => READ,
         OpenMode::ReadWrite => WRITE,
     };
-    let pool = pool(url, settings, CONNECTIONS_MAX)?;
+    let pool = pool(url, &format!("{NO_SORT}{settings}"), CONNECTIONS_MAX)?;
     let mut session = pool.session().await?;
     let row = sqlx::query(statement::SERVER).fetch_one(session.connection()?);
     let row = bounded(row).await;
@@ -62,7 +68,9 @@ pub(super) async fn open(
         return Err(refused("it is a replica, which takes no writes")
             .hint("give the URL of the primary server"));
     }
-    let identity = sqlx::query_scalar(statement::IDENTITY).fetch_one(session.connection()?);
+    let tells: bool = row.try_get(3).map_err(read)?;
+    let identity = if tells { statement::IDENTITY } else { statement::PLACE };
+    let identity = sqlx::query_scalar(identity).fetch_one(session.connection()?);
     let identity = bounded(identity).await;
     // A replica is its primary's twin: it has the same.
     let identity = session.settle("ask which database this is", identity)?;

@@ -167,13 +167,26 @@ pub(super) fn any(table: &str) -> String {
     format!("SELECT 1 FROM {table} LIMIT 1")
 }
 
-/// The server's version and encoding, and whether it is a replica.
+/// The server's version and encoding, whether it is a replica, and whether it tells its identifier.
 pub(super) const SERVER: &str = "SELECT current_setting('server_version_num')::int4, \
-     current_setting('server_encoding'), pg_is_in_recovery()";
+     current_setting('server_encoding'), pg_is_in_recovery(), \
+     has_function_privilege('pg_control_system()', 'EXECUTE')";
 
 /// What tells this database from every other: the cluster's identifier and the database's.
 pub(super) const IDENTITY: &str = "SELECT s.system_identifier::text || '/' || d.oid::text \
      FROM pg_control_system() AS s, pg_database AS d WHERE d.datname = current_database()";
+
+/// The same where the identifier is not told: where the server is and since when it runs.
+pub(super) const PLACE: &str = "SELECT coalesce(host(inet_server_addr()), 'local') || ' ' \
+     || pg_postmaster_start_time()::text || '/' || d.oid::text \
+     FROM pg_database AS d WHERE d.datname = current_database()";
+
+/// The oldest transaction of another session in this database: whoever a lock is waited for is
+/// most often this one.
+pub(super) const OLDEST_TRANSACTION: &str = "SELECT pid, coalesce(application_name, ''), \
+     coalesce(state, 'unknown'), coalesce(extract(epoch FROM now() - xact_start), 0)::int8 \
+     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+     AND xact_start IS NOT NULL ORDER BY xact_start LIMIT 1";
 
 /// The estimated number of records and the size in bytes of a table and its partitions: binds the
 /// table as SQL writes it.

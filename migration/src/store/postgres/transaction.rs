@@ -51,13 +51,19 @@ impl PostgresTransaction<'_> {
     ) -> Result<u64> {
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments.into_inner());
         let done = bounded(query.execute(self.session.connection()?)).await;
-        Ok(self.session.settle(operation, done)?.rows_affected())
+        match self.session.settle(operation, done) {
+            Ok(done) => Ok(done.rows_affected()),
+            Err(error) => Err(self.store.name_holder(error).await),
+        }
     }
 
     async fn fetch(&mut self, sql: String, arguments: Arguments) -> Result<Vec<PgRow>> {
         let query = sqlx::query_with(AssertSqlSafe(sql), arguments.into_inner());
         let rows = bounded(query.fetch_all(self.session.connection()?)).await;
-        self.session.settle("read side table", rows)
+        match self.session.settle("read side table", rows) {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.store.name_holder(error).await),
+        }
     }
 
     async fn fetch_ranges(&mut self, sql: String, arguments: Arguments) -> Result<Vec<Range>> {
