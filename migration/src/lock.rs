@@ -4,9 +4,11 @@
 //! target decides what is written (invariant I6). So a lock store may be small and disposable.
 
 mod memory;
+mod redis;
 mod sqlite;
 
 pub use memory::MemoryLock;
+pub use redis::RedisLock;
 pub use sqlite::SqliteLock;
 
 use crate::error::Result;

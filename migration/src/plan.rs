@@ -188,6 +188,11 @@ pub enum LockEngine {
         /// Its path.
         path: PathBuf,
     },
+    /// A Redis database.
+    Redis {
+        /// Where its URL stands.
+        url: ServerUrl,
+    },
 }
 
 /// The source.

@@ -143,7 +143,7 @@ const NO_PLAN: &[Bad] = &[
     (
         "engine = \"sqlite\"\npath = \"locks.db\"",
         "engine = \"oracle\"\npath = \"locks.db\"",
-        "read plan: line 24, column 10: unknown variant `oracle`, expected `sqlite`",
+        "read plan: line 24, column 10: unknown variant `oracle`, expected `sqlite` or `redis`",
         SCHEMA,
     ),
     (
@@ -511,6 +511,33 @@ fn the_bounds_of_ranges_are_one_less_than_the_targets_and_ascend() {
     assert!(
         error.contains("field table[0].into[1].shard.bounds, must go with the function ranges")
     );
+}
+
+#[test]
+fn a_lock_for_many_machines_is_named_by_a_url_and_may_be_changed_under_way() {
+    let file = "engine = \"sqlite\"\npath = \"locks.db\"";
+    let lock = |fields: &str| parse(&with(file, fields));
+    let plan = lock("engine = \"redis\"\nurl = \"env:LOCKS\"").unwrap();
+    let shown = serde_json::to_value(&plan).unwrap();
+    assert_eq!(
+        (&shown["lock"]["engine"], &shown["lock"]["url"]),
+        (&"redis".into(), &"env:LOCKS".into())
+    );
+    assert_eq!(plan.digest, parse(GOOD).unwrap().digest);
+    for (fields, problem) in [
+        ("engine = \"redis\"", "field lock.url, must be \"env:NAME\""),
+        ("engine = \"redis\"\npath = \"l.db\"", "field lock.path, must go with another engine"),
+        ("engine = \"redis\"\nurl = \"http://db\"", "field lock.url, must begin with redis://"),
+        ("engine = \"redis\"\nurl = \"redis://:hunter2@db\"", "keep the password out of the plan"),
+        (
+            "engine = \"sqlite\"\nurl = \"redis://db\"",
+            "field lock.url, must go with another engine",
+        ),
+        ("engine = \"sqlite\"", "field lock.path, must name the SQLite file"),
+    ] {
+        let error = lock(fields).unwrap_err().to_string();
+        assert!(error.contains(problem) && !error.contains("hunter2"), "{fields}: {error}");
+    }
 }
 
 /// The digest is compared with one that an earlier version of the program recorded, so it may not

@@ -149,6 +149,8 @@ pub(super) struct RawLock {
     pub(super) engine: RawLockEngine,
     /// SQLite: the file, relative to the plan. A file of its own.
     pub(super) path: Option<PathBuf>,
+    /// Redis: `env:NAME` or `file:PATH`, which hold its URL, or a URL without a password.
+    pub(super) url: Option<String>,
     /// How long the live path waits for the copy to give a lock back before it takes it away, in
     /// milliseconds.
     #[serde(default = "lock_wait_ms")]
@@ -165,8 +167,10 @@ pub(super) struct RawLock {
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "LockEngine")]
 pub(super) enum RawLockEngine {
-    /// A SQLite file, named by `path`.
+    /// A SQLite file, named by `path`: for one machine.
     Sqlite,
+    /// A Redis database, named by `url`: for many.
+    Redis,
 }
 
 /// The checkpoint store.

@@ -107,7 +107,7 @@ fn check_queue(queue: &QueuePlan, source: &Engine) -> Result<()> {
 fn lock(raw: &RawLock, engines: &mut Engines) -> Result<LockPlan> {
     let wait = millis("lock.wait_ms", raw.wait_ms, 0..=60_000)?;
     let lease = millis("lock.lease_ms", raw.lease_ms, 100..=600_000)?;
-    Ok(LockPlan { engine: engines.lock(raw.engine, raw.path.as_deref())?, wait, lease })
+    Ok(LockPlan { engine: engines.lock(raw)?, wait, lease })
 }
 
 fn backfill(raw: &super::raw::RawBackfill) -> Result<BackfillPlan> {

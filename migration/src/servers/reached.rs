@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{self, CheckpointStore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lock::{KeyLock, SqliteLock};
+use crate::lock::{KeyLock, RedisLock, SqliteLock};
 use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
 use crate::queue::{OutboxQueue, Queue};
 use crate::store::{MysqlStore, OpenMode, PostgresStore, SqliteStore, Store, Target};
@@ -95,6 +95,7 @@ pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
 pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {
     match &plan.lock.engine {
         LockEngine::Sqlite { path } => Ok(Arc::new(SqliteLock::open(path, &plan.id).await?)),
+        LockEngine::Redis { url } => Ok(Arc::new(RedisLock::open(url, &plan.id).await?)),
     }
 }
 
@@ -102,5 +103,7 @@ pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {
 fn is_there(engine: &LockEngine) -> bool {
     match engine {
         LockEngine::Sqlite { path } => path.exists(),
+        // A database is there as soon as its server is.
+        LockEngine::Redis { .. } => true,
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Summary {
     compacted: u64,
     dead_letters: u64,
     foreign: u64,
+    /// Locks of a copy that did not come back in time.
+    locks_revoked: u64,
     rewinds: u64,
     #[serde(serialize_with = "json::seconds")]
     seconds: Duration,
@@ -36,6 +38,7 @@ impl Summary {
             compacted: get(&counters.compacted),
             dead_letters: get(&counters.dead),
             foreign: get(&counters.foreign),
+            locks_revoked: get(&counters.locks_revoked),
             rewinds: get(&counters.rewinds),
             seconds: time,
         }

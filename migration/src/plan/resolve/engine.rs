@@ -1,7 +1,7 @@
 //! How each store is reached, and that no two of them get in each other's way.
 
 use super::{Result, invalid};
-use crate::plan::raw::{Misplaced, RawLockEngine, RawPlace};
+use crate::plan::raw::{Misplaced, RawLock, RawLockEngine, RawPlace};
 
 use crate::plan::{Engine, LockEngine, ServerUrl};
 use std::path::{Component, Path, PathBuf};
@@ -37,15 +37,31 @@ impl<'a> Engines<'a> {
     }
 
     /// The lock is disposable, so it may lie beside nothing that is not.
-    pub(super) fn lock(
-        &mut self,
-        engine: RawLockEngine,
-        path: Option<&Path>,
-    ) -> Result<LockEngine> {
-        let RawLockEngine::Sqlite = engine;
-        let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
-            return Err(invalid("lock.path", "name the SQLite file", "nothing"));
-        };
+    pub(super) fn lock(&mut self, raw: &RawLock) -> Result<LockEngine> {
+        let path = raw.path.as_deref().filter(|path| !path.as_os_str().is_empty());
+        match (raw.engine, path, raw.url.as_deref()) {
+            (RawLockEngine::Sqlite, Some(path), None) => self.lock_file(path),
+            (RawLockEngine::Redis, None, Some(url)) => {
+                Ok(LockEngine::Redis { url: self.url_of("lock", &["redis://", "rediss://"], url)? })
+            }
+            (RawLockEngine::Sqlite, _, Some(_)) => {
+                Err(invalid("lock.url", "go with another engine: sqlite takes `path`", "a URL"))
+            }
+            (RawLockEngine::Sqlite, None, None) => {
+                Err(invalid("lock.path", "name the SQLite file", "nothing"))
+            }
+            (RawLockEngine::Redis, Some(_), _) => {
+                Err(invalid("lock.path", "go with another engine: redis takes `url`", "a path"))
+            }
+            (RawLockEngine::Redis, None, None) => Err(invalid(
+                "lock.url",
+                "be \"env:NAME\", \"file:PATH\", or a URL without a password",
+                "nothing",
+            )),
+        }
+    }
+
+    fn lock_file(&mut self, path: &Path) -> Result<LockEngine> {
         let path = absolute(self.dir, "lock.path", path)?;
         let engine = Engine::Sqlite { path: path.clone() };
         self.known.push(("lock".to_owned(), engine.clone()));
@@ -66,6 +82,17 @@ impl<'a> Engines<'a> {
         };
         self.known.push((field.to_owned(), engine.clone()));
         Ok(engine)
+    }
+
+    /// A URL that begins with one of `schemes`, if it stands in the plan itself.
+    fn url_of(&self, field: &str, schemes: &[&str], url: &str) -> Result<ServerUrl> {
+        let parsed = self.url(field, url)?;
+        let is_reference = url.starts_with("env:") || url.starts_with("file:");
+        if !is_reference && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            let must = format!("begin with {}", schemes.join(" or "));
+            return Err(invalid(format!("{field}.url"), must, "something else"));
+        }
+        Ok(parsed)
     }
 
     fn url(&self, field: &str, url: &str) -> Result<ServerUrl> {
