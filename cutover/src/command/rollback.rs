@@ -1,26 +1,39 @@
 //! `cutover rollback`: the big red switch.
 //!
-//! First the file, which needs nothing else; then, within a short bound, the stage and its history.
-//! Neither waits for the other to be possible.
+//! The file, which needs nothing else, and the stage, within a short bound, at the same time. Neither
+//! waits for the other, nor for a disk or a mount that does not answer: whatever may block runs on a
+//! thread of its own, and what is not known when the bound is reached is reported as that.
+
+mod outcome;
 
 use crate::args::RollbackArgs;
-use crate::machine::Machine;
+use crate::machine::{Current, Machine};
 use crate::rollback::Rollback;
 use crate::stage::Signed;
 use crate::switch::{RollbackFile, Thrown};
 use migration::checkpoint;
-use migration::cli::{Exit, Report, SharedArgs, print};
+use migration::cli::{Exit, SharedArgs, print};
 use migration::clock::Timestamp;
 use migration::error::{Chain, Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::process;
+use migration::retry::{within, within_write};
+use outcome::{File, FileState, Outcome};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
-/// Longest attempt to record the rollback: an operator who has thrown the switch wants to hear that
-/// it holds, not to wait for a database that is down.
-const RECORD_MAX: Duration = Duration::from_secs(3);
+/// Longest attempt to read the plan, to make a file, and to record the rollback: an operator who has
+/// thrown the switch wants to hear that it holds, not to wait for a disk or a database that is down.
+const ATTEMPT_MAX: Duration = Duration::from_secs(3);
+
+/// Longest attempt to write the history, once the rollback is recorded: it can be written later.
+const HISTORY_MAX: Duration = Duration::from_secs(1);
+
+/// How much longer than its bound a thread may take to end by itself.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// Attempts against others who change the stage at the same moment.
 const ATTEMPTS_MAX: usize = 8;
@@ -28,49 +41,37 @@ const ATTEMPTS_MAX: usize = 8;
 pub(super) async fn run(shared: &SharedArgs, args: &RollbackArgs) -> Result<Exit> {
     let who = process::operator();
     let rollback = Rollback::new(Signed { who, when: Timestamp::now(), why: args.why.clone() });
-    let plan = shared.load_plan();
-    let mut thrown = Vec::new();
-    for path in paths(shared, args, plan.as_ref())? {
-        thrown.push(throw(&path, &rollback));
-    }
-    let recorded = match plan {
-        Ok(plan) => {
-            let recorded = record(plan, &rollback);
-            tokio::time::timeout(RECORD_MAX, recorded).await.unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::TimedOut, "record rollback")
-                    .with("after", format!("{RECORD_MAX:?}")))
-            })
-        }
-        Err(error) => Err(error),
-    };
-    let outcome = Outcome {
-        in_place: thrown.iter().all(|file| file.error.is_none()),
-        files: thrown,
-        recorded: recorded.is_ok(),
-        not_recorded_because: recorded.err().map(|error| Chain(&error).to_string()),
-    };
-    print(shared, &outcome)?;
-    Ok(if outcome.in_place { Exit::Done } else { Exit::Failed })
-}
-
-/// The files to make: the one that was given, and the plan's.
-fn paths(
-    shared: &SharedArgs,
-    args: &RollbackArgs,
-    plan: std::result::Result<&Plan, &Error>,
-) -> Result<Vec<PathBuf>> {
-    let mut paths: Vec<_> = args.rollback_file.clone().into_iter().collect();
-    match plan {
-        Ok(plan) => paths.push(plan.cutover.rollback_file.clone()),
-        Err(_) => paths.extend(path_in_broken_plan(&shared.config)),
-    }
-    paths.dedup();
-    if let (true, Err(error)) = (paths.is_empty(), plan) {
+    let (named, planned) = tokio::join!(
+        throw(args.rollback_file.clone(), &rollback),
+        throw_as_planned(shared.clone(), &rollback),
+    );
+    let (planned, recorded) = planned;
+    let files: Vec<_> = named.into_iter().chain(planned).collect();
+    if let (true, Err(error)) = (files.is_empty(), &recorded) {
         return Err(Error::new(ErrorKind::Plan, "find the rollback file")
             .because(Chain(error).to_string())
             .hint("name it: `cutover rollback --rollback-file PATH` (or simply: `touch PATH`)"));
     }
-    Ok(paths)
+    let outcome = Outcome::new(files, recorded);
+    print(shared, &outcome)?;
+    Ok(if outcome.in_place { Exit::Done } else { Exit::Failed })
+}
+
+/// Makes the plan's file, and records the rollback.
+async fn throw_as_planned(shared: SharedArgs, rollback: &Rollback) -> (Option<File>, Result<()>) {
+    let read = move || {
+        let plan = shared.load_plan();
+        let path = match &plan {
+            Ok(plan) => Some(plan.cutover.rollback_file.clone()),
+            Err(_) => path_in_broken_plan(&shared.config),
+        };
+        Ok((path, plan))
+    };
+    let read = within(ATTEMPT_MAX, "read plan", apart("read plan", read)).await;
+    // A plan that cannot be read is as good as none.
+    let (path, plan) = read.unwrap_or_else(|error| (None, Err(error)));
+    let recorded = async { record(plan?, rollback.clone()).await };
+    tokio::join!(throw(path, rollback), recorded)
 }
 
 /// The rollback file of a plan that is wrong elsewhere: the switch asks no more of it than this.
@@ -83,81 +84,73 @@ fn path_in_broken_plan(file: &Path) -> Option<PathBuf> {
     Some(directory.join(path))
 }
 
-fn throw(path: &Path, rollback: &Rollback) -> File {
-    let thrown = RollbackFile::new(path).throw(rollback);
-    File {
-        path: path.to_path_buf(),
-        state: thrown.as_ref().ok().map(|thrown| match thrown {
-            Thrown::New => "created",
-            Thrown::Again => "thrown again, in the place of an earlier one",
-            Thrown::Bare => "created, but not as it should be: see the log",
-        }),
-        error: thrown.err().map(|error| {
-            let hint = error.next_step().map(|hint| format!("; {hint}")).unwrap_or_default();
-            format!("{}{hint}", Chain(&error))
-        }),
-    }
+/// Makes a file, if there is one to make.
+async fn throw(path: Option<PathBuf>, rollback: &Rollback) -> Option<File> {
+    let (path, rollback) = (path?, rollback.clone());
+    let file = RollbackFile::new(&path);
+    let operation = "create rollback file";
+    let thrown = apart(operation, move || file.throw(&rollback));
+    let thrown = within_write(ATTEMPT_MAX, operation, thrown).await;
+    let state = match &thrown {
+        Ok(Thrown::New) => FileState::Created,
+        Ok(Thrown::Again) => FileState::ThrownAgain,
+        Ok(Thrown::Bare) => FileState::Bare,
+        Err(error) if error.kind() == ErrorKind::UnknownOutcome => FileState::Unknown,
+        Err(_) => FileState::Failed,
+    };
+    let error = thrown.err().map(|error| {
+        let hint = error.next_step().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{}{hint}", Chain(&error))
+    });
+    Some(File { path, state, error })
 }
 
-/// Records the rollback in the stage entry, over whatever others put there meanwhile.
-async fn record(plan: Plan, rollback: &Rollback) -> Result<()> {
+/// Records the rollback in the stage entry, and its history if that can be written soon.
+async fn record(plan: Plan, rollback: Rollback) -> Result<()> {
+    let latch = async move { latch(plan, &rollback).await };
+    let (machine, latched) = driven(ATTEMPT_MAX, "record rollback", latch).await?;
+    let settle = async move {
+        machine.settle(&latched).await;
+        Ok(())
+    };
+    if let Err(error) = driven(HISTORY_MAX, "write history", settle).await {
+        tracing::warn!(error = %error, "the rollback is recorded, but its history is behind");
+    }
+    Ok(())
+}
+
+/// Puts the rollback into the stage entry, over whatever others put there meanwhile.
+async fn latch(plan: Plan, rollback: &Rollback) -> Result<(Machine, Current)> {
     let checkpoint = checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
     let machine = Machine::new(Arc::new(plan), checkpoint, rollback.signed.who.clone());
-    let mut result = Ok(());
     for _ in 0..ATTEMPTS_MAX {
         let current = machine.current().await?;
-        // To latch a latch again changes nothing, so here a lost race may be run again.
-        result = machine.record_rollback(&current, rollback).await.map(drop);
-        if !matches!(&result, Err(error) if error.kind() == ErrorKind::Fenced) {
-            break;
+        match machine.latch(&current, rollback).await {
+            // To latch a latch again changes nothing, so here a lost race may be run again.
+            Err(error) if error.kind() == ErrorKind::Fenced => {}
+            latched => return latched.map(|latched| (machine, latched)),
         }
     }
-    result
+    Err(Error::new(ErrorKind::Busy, "record rollback").with("attempts", ATTEMPTS_MAX))
 }
 
-/// What came of the switch.
-#[derive(Debug, serde::Serialize)]
-struct Outcome {
-    /// Whether every rollback file is in place: readers that watch it answer from the source within
-    /// a second.
-    in_place: bool,
-    files: Vec<File>,
-    /// Whether the stage entry says so too.
-    recorded: bool,
-    not_recorded_because: Option<String>,
+/// Drives a use of the checkpoint store on a thread of its own: the file of one may hang, too.
+async fn driven<T: Send + 'static>(
+    limit: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let runtime = Handle::current();
+    let bounded = move || runtime.block_on(within_write(limit, operation, call));
+    // The outer bound is for a thread that hangs; the inner one lets every other thread end first.
+    within_write(limit + GRACE, operation, apart(operation, bounded)).await
 }
 
-#[derive(Debug, serde::Serialize)]
-struct File {
-    path: PathBuf,
-    state: Option<&'static str>,
-    error: Option<String>,
-}
-
-impl Report for Outcome {
-    fn text(&self) -> String {
-        let mut lines: Vec<_> = self
-            .files
-            .iter()
-            .map(|file| {
-                let said = file.error.as_deref().or(file.state).unwrap_or("unknown");
-                format!("rollback file {}: {said}", file.path.display())
-            })
-            .collect();
-        lines.push(match &self.not_recorded_because {
-            None => "recorded: stage off, latched until `cutover retry`".to_owned(),
-            Some(why) => format!("not recorded: {why}"),
-        });
-        lines.push(match (self.in_place, self.recorded) {
-            (true, true) => "reads go to the source within a second".to_owned(),
-            (true, false) => {
-                "reads go to the source within a second on machines that see the file; \
-                              run `cutover rollback` again when the checkpoint store is back"
-                    .to_owned()
-            }
-            (false, true) => "reads go to the source as soon as readers see the stage".to_owned(),
-            (false, false) => "THE SWITCH IS NOT THROWN".to_owned(),
-        });
-        lines.join("\n")
-    }
+/// Does what may block on a thread of its own. Given up, it may still take place.
+async fn apart<T: Send + 'static>(
+    operation: &'static str,
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let failed = |error| Err(Error::new(ErrorKind::Failed, operation).because(error));
+    spawn_blocking(call).await.unwrap_or_else(failed)
 }

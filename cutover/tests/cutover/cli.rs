@@ -10,6 +10,7 @@ use migration::servers::Servers;
 use migration::store::StartPosition;
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 
 /// A plan whose gates want no soak and ten mirrored reads.
 fn easy() -> Fixture {
@@ -221,7 +222,8 @@ async fn the_switch_works_while_the_checkpoint_store_is_locked() {
     let began = std::time::Instant::now();
     let ran = program.run(&["rollback", "--why", "p99"]);
     throws(&fixture, &ran);
-    assert!(ran.stdout.contains("not recorded"), "{ran:?}");
+    assert!(ran.stdout.contains("not known to be recorded"), "{ran:?}");
+    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     assert!(began.elapsed().as_secs() < 20, "it does not wait for the store");
     drop(lock);
     let again = program.run(&["rollback", "--why", "p99"]);
@@ -263,6 +265,37 @@ async fn a_switch_that_cannot_be_thrown_fails_loudly() {
         Program::new(&fixture).run(&["rollback", "--rollback-file", "/proc/nowhere/rollback"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.contains("THE SWITCH IS NOT THROWN") && ran.stdout.contains("touch"));
+}
+
+/// A file that whoever opens it waits for.
+fn pipe(path: &Path) {
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+}
+
+#[tokio::test]
+async fn the_switch_does_not_wait_for_a_plan_on_a_mount_that_hangs() {
+    let fixture = easy();
+    fs::remove_file(fixture.plan_file()).unwrap();
+    pipe(&fixture.plan_file());
+    let file = fixture.rollback_file();
+    let words = ["rollback", "--why", "p99", "--rollback-file", file.to_str().unwrap()];
+    let ran = Program::new(&fixture).run(&words);
+    throws(&fixture, &ran);
+    assert!(ran.stdout.contains("not recorded: read plan: after 3s"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_rollback_is_recorded_while_its_file_is_on_a_mount_that_hangs() {
+    // So long that there is no room for a draft beside it: it is signed where it lies.
+    let fixture = Fixture::with(&format!("rollback_file = \"{}\"\n", "r".repeat(230)));
+    let (program, store) = begun(&fixture, share(10_000)).await;
+    pipe(&fixture.rollback_file());
+    let ran = program.run(&["rollback", "--why", "p99", "-o", "json"]);
+    assert_eq!(ran.code, 1, "it is not known to be in place: {ran:?}");
+    let said = ran.json();
+    assert_eq!((&said["files"][0]["state"], &said["recorded"]), (&json!("unknown"), &json!(true)));
+    assert_eq!(stage_of(&store).await.rolled_back.unwrap().signed.why, "p99");
 }
 
 #[tokio::test]
