@@ -40,6 +40,13 @@ impl ErrorKind {
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Unavailable | Self::Busy)
     }
+
+    /// Whether whoever only looks may look again later: as [`ErrorKind::is_retryable`], and where a
+    /// look ended at its bound.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        self.is_retryable() || self == Self::TimedOut
+    }
 }
 
 /// A failure: the operation, its context, what to do next, and the cause.

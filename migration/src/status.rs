@@ -6,7 +6,7 @@ pub use report::{Details, NoDetails, Section, StatusReport};
 
 use crate::checkpoint::CheckpointStore;
 use crate::cli::{Exit, Output, SharedArgs, SharedOutput, clear_screen, parse_duration, print};
-use crate::error::Result;
+use crate::error::{Chain, Result};
 use crate::phase::Phase;
 use crate::shutdown::Shutdown;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct StatusArgs {
 /// Prints the status of a phase, once or until the shutdown.
 ///
 /// # Errors
-/// Those of the store, of `details` and of stdout.
+/// Those of the store, of `details` and of stdout; a watch looks again where that may help.
 pub async fn show(
     store: &dyn CheckpointStore,
     phase: &Phase,
@@ -41,13 +41,79 @@ pub async fn show(
     }
     let to = to.of_many();
     loop {
-        let report = StatusReport::collect(store, phase, details).await?;
-        if to.output == Output::Table {
-            clear_screen()?;
+        match StatusReport::collect(store, phase, details).await {
+            Ok(report) => {
+                if to.output == Output::Table {
+                    clear_screen()?;
+                }
+                print(to, &report)?;
+            }
+            // Whoever watches is not to be left alone because a store was busy once.
+            Err(error) if error.kind().may_pass() => {
+                tracing::warn!(error = %Chain(&error), "look at the status; looking again");
+            }
+            Err(error) => return Err(error),
         }
-        print(to, &report)?;
         if !shutdown.sleep(args.interval).await {
             return Ok(Exit::Done);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Details, Section, StatusArgs, show};
+    use crate::checkpoint::MemoryCheckpoint;
+    use crate::cli::SharedArgs;
+    use crate::error::{Error, ErrorKind, Result};
+    use crate::phase::BACKFILL;
+    use crate::shutdown::Shutdown;
+    use async_trait::async_trait;
+    use clap::Parser;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        shared: SharedArgs,
+    }
+
+    /// Fails twice, and ends the watch after that.
+    struct FailsFirst {
+        kind: ErrorKind,
+        looks: AtomicUsize,
+        shutdown: Shutdown,
+    }
+
+    #[async_trait]
+    impl Details for FailsFirst {
+        async fn sections(&self) -> Result<Vec<Section>> {
+            if self.looks.fetch_add(1, Ordering::Relaxed) < 2 {
+                return Err(Error::new(self.kind, "count dead letters"));
+            }
+            self.shutdown.begin();
+            Ok(Vec::new())
+        }
+    }
+
+    async fn watched(kind: ErrorKind) -> (Result<()>, usize) {
+        let shutdown = Shutdown::new();
+        let details = FailsFirst { kind, looks: AtomicUsize::new(0), shutdown: shutdown.clone() };
+        let args = StatusArgs { watch: true, interval: Duration::from_secs(1) };
+        let shared = Words::parse_from(["x", "-o", "json"]).shared;
+        let store = MemoryCheckpoint::new("m");
+        let shown = show(&store, &BACKFILL, &details, &args, &shared, &shutdown).await;
+        (shown.map(drop), details.looks.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_looks_again_after_a_failure_that_may_pass_and_ends_at_any_other() {
+        for kind in [ErrorKind::Busy, ErrorKind::Unavailable, ErrorKind::TimedOut] {
+            let (shown, looks) = watched(kind).await;
+            assert!(shown.is_ok() && looks == 3, "{kind:?}: {shown:?}");
+        }
+        let (shown, looks) = watched(ErrorKind::Unreadable).await;
+        assert_eq!((shown.unwrap_err().kind(), looks), (ErrorKind::Unreadable, 1));
     }
 }

@@ -7,6 +7,7 @@ use crate::gate::{Evidence, Gate, Outcome, Seen};
 use crate::ladder::Ladder;
 use crate::machine::Current;
 use crate::reader::{MIRROR_PREFIX, mirror_prefix};
+use crate::stage::Stage;
 use migration::checkpoint::{list_all, remove_all};
 use migration::cli::{Exit, Report, json, print};
 use migration::clock::Timestamp;
@@ -39,36 +40,69 @@ async fn climb(context: &Context, args: &PromoteArgs, promotion: &mut Promotion)
         None => ladder.stages().last().copied().filter(|_| args.full),
     };
     loop {
-        let current = context.machine.current().await?;
-        let (evidence, gate) = context.gate(&current).await?;
-        let outcome = gate.outcome();
-        if goal.is_some_and(|goal| ladder.reaches(current.record.stage, goal)) {
-            return Ok(if is_latched(&evidence) { Exit::NotMet } else { Exit::Done });
-        }
-        let overridden = args.overridden.as_deref().filter(|_| outcome != Outcome::Met);
-        if outcome == Outcome::Met || overridden.is_some() {
-            let after = step(context, &current, &evidence, &gate, overridden).await?;
-            promotion.push(&after);
-            if goal.is_none() {
-                return Ok(Exit::Done);
-            }
-            continue;
-        }
-        let code = exit(&gate);
-        say_once(&mut said, &gate);
-        promotion.gate = Some(gate);
-        if !args.wait || is_latched(&evidence) {
-            return Ok(code);
-        }
+        let waiting = match round(context, args, goal, promotion).await {
+            Ok(Round::Over(exit)) => return Ok(exit),
+            Ok(Round::Climbed) => continue,
+            Ok(Round::Waits(exit)) => Ok(exit),
+            Err(error) if args.wait && is_looked_at_again(error.kind()) => Err(error),
+            Err(error) => return Err(error),
+        };
+        say_once(&mut said, promotion.gate.as_ref(), waiting.as_ref().err());
         if tokio::time::Instant::now() >= deadline {
-            return Err(Error::new(ErrorKind::TimedOut, "wait for the gate"));
+            let late = Error::new(ErrorKind::TimedOut, "wait for the gate");
+            return Err(match waiting {
+                Ok(_) => late,
+                Err(error) => late.because(error),
+            });
         }
         if !context.shutdown.sleep(LOOK_AGAIN).await {
             // A script must not take a climb that was stopped for one that has arrived.
             promotion.stopped = true;
-            return Ok(code);
+            return waiting;
         }
     }
+}
+
+/// What came of one look at the gate.
+enum Round {
+    /// There is nothing more to do.
+    Over(Exit),
+    /// One stage was climbed, and there are more to climb.
+    Climbed,
+    /// The gate is not met, and may be later.
+    Waits(Exit),
+}
+
+async fn round(
+    context: &Context,
+    args: &PromoteArgs,
+    goal: Option<Stage>,
+    promotion: &mut Promotion,
+) -> Result<Round> {
+    let current = context.machine.current().await?;
+    let (evidence, gate) = context.gate(&current).await?;
+    let outcome = gate.outcome();
+    let ladder = Ladder::new(&context.plan);
+    if goal.is_some_and(|goal| ladder.reaches(current.record.stage, goal)) {
+        return Ok(Round::Over(if is_latched(&evidence) { Exit::NotMet } else { Exit::Done }));
+    }
+    let overridden = args.overridden.as_deref().filter(|_| outcome != Outcome::Met);
+    if outcome == Outcome::Met || overridden.is_some() {
+        let after = step(context, &current, &evidence, &gate, overridden).await?;
+        promotion.push(&after);
+        return Ok(if goal.is_none() { Round::Over(Exit::Done) } else { Round::Climbed });
+    }
+    let code = exit(&gate);
+    promotion.gate = Some(gate);
+    let ends = !args.wait || is_latched(&evidence);
+    Ok(if ends { Round::Over(code) } else { Round::Waits(code) })
+}
+
+/// Whether a wait goes on after an error. Each look decides anew, and a stage is put only if the entry
+/// is still what was looked at: so neither what somebody else changed meanwhile nor a put whose
+/// outcome is unknown is in the way of another look.
+fn is_looked_at_again(kind: ErrorKind) -> bool {
+    kind.may_pass() || matches!(kind, ErrorKind::Fenced | ErrorKind::UnknownOutcome)
 }
 
 async fn step(
@@ -111,15 +145,27 @@ fn is_latched(evidence: &Evidence) -> bool {
     evidence.record.rolled_back.is_some() || evidence.rollback_file == Ok(true)
 }
 
-/// Says what the gate waits for whenever that changes.
-fn say_once(said: &mut String, gate: &Gate) {
-    let waiting = gate.findings.iter().filter(|finding| finding.outcome != Outcome::Met);
-    let waiting: Vec<_> = waiting.map(|finding| finding.condition).collect();
-    let waiting = waiting.join(", ");
-    if *said != waiting {
-        tracing::info!(from = %gate.from, to = ?gate.to.map(|to| to.to_string()), waiting, "the gate is not met");
-        *said = waiting;
+/// Says what the climb waits for whenever that changes.
+fn say_once(said: &mut String, gate: Option<&Gate>, error: Option<&Error>) {
+    let waiting = match (error, gate) {
+        (Some(error), _) => Chain(error).to_string(),
+        (None, Some(gate)) => {
+            let waiting = gate.findings.iter().filter(|finding| finding.outcome != Outcome::Met);
+            waiting.map(|finding| finding.condition).collect::<Vec<_>>().join(", ")
+        }
+        (None, None) => return,
+    };
+    if *said == waiting {
+        return;
     }
+    match (error, gate) {
+        (None, Some(gate)) => {
+            let to = gate.to.map(|to| to.to_string());
+            tracing::info!(from = %gate.from, ?to, waiting, "the gate is not met");
+        }
+        _ => tracing::warn!(error = waiting, "look at the gate; looking again"),
+    }
+    *said = waiting;
 }
 
 /// What was climbed.

@@ -70,7 +70,7 @@ async fn throw_as_planned(shared: SharedArgs, rollback: &Rollback) -> (Option<Fi
     let read = within(ATTEMPT_MAX, "read plan", apart("read plan", read)).await;
     // A plan that cannot be read is as good as none.
     let (path, plan) = read.unwrap_or_else(|error| (None, Err(error)));
-    let recorded = async { record(plan?, rollback.clone()).await };
+    let recorded = async { Box::pin(record(plan?, rollback.clone())).await };
     tokio::join!(throw(path, rollback), recorded)
 }
 
@@ -108,7 +108,7 @@ async fn throw(path: Option<PathBuf>, rollback: &Rollback) -> Option<File> {
 /// Records the rollback in the stage entry, and its history if that can be written soon.
 async fn record(plan: Plan, rollback: Rollback) -> Result<()> {
     let latch = async move { latch(plan, &rollback).await };
-    let (machine, latched) = driven(ATTEMPT_MAX, "record rollback", latch).await?;
+    let (machine, latched) = Box::pin(driven(ATTEMPT_MAX, "record rollback", latch)).await?;
     let settle = async move {
         machine.settle(&latched).await;
         Ok(())

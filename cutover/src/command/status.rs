@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::gate::Seen;
 use crate::reader::readers;
 use migration::cli::{Exit, Output, SharedOutput, clear_screen, print};
-use migration::error::Result;
+use migration::error::{Chain, Result};
 use migration::status::StatusArgs;
 use std::io::IsTerminal as _;
 use view::Line;
@@ -52,10 +52,10 @@ async fn watch(context: &Context, args: &StatusArgs) -> Result<Exit> {
                     last = Some(said);
                 }
             }
-            Err(error) => {
-                let error = migration::error::Chain(&error);
-                tracing::warn!(error = %error, "look at the stage");
+            Err(error) if error.kind().may_pass() => {
+                tracing::warn!(error = %Chain(&error), "look at the stage; looking again");
             }
+            Err(error) => return Err(error),
         }
         if !context.shutdown.sleep(args.interval).await {
             return Ok(exit);

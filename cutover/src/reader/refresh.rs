@@ -11,6 +11,7 @@ use migration::clock::Timestamp;
 use migration::error::{Chain, Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::position::Owner;
+use migration::retry::{within, within_write};
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -68,16 +69,23 @@ impl Refresher {
             on = pause(shared, self.timing.flush).await;
             unwritten.note(self.flush(shared).await);
             let generation = shared.hot.view().generation;
-            let said = self.call("make the reader known", async |store| {
-                if on { presence.say(store, generation).await } else { presence.leave(store).await }
-            });
-            unknown.note(said.await);
+            let said = async {
+                let store = self.source.store().await?;
+                if on {
+                    presence.say(&*store, generation).await
+                } else {
+                    presence.leave(&*store).await
+                }
+            };
+            let limit = self.timing.call_max;
+            unknown.note(self.kept(within_write(limit, "make the reader known", said).await));
         }
     }
 
     async fn refresh(&self, shared: &Shared, known: &mut Option<Known>) -> Result<()> {
         let began = hot::now_with_suspend();
-        let entry = self.call("read stage", async |store| store.get(STAGE_KEY).await).await?;
+        let read = async { self.source.store().await?.get(STAGE_KEY).await };
+        let entry = self.kept(within(self.timing.call_max, "read stage", read).await)?;
         let revision = entry.as_ref().map(|entry| entry.revision);
         if known.as_ref().is_some_and(|known| known.revision == revision) {
             shared.hot.confirm(began);
@@ -100,25 +108,16 @@ impl Refresher {
         if changed.is_empty() {
             return Ok(());
         }
-        self.call("write mirror counts", async |store| write_counts(store, shared, &changed).await)
-            .await
+        let written = async { write_counts(&*self.source.store().await?, shared, &changed).await };
+        self.kept(within_write(self.timing.call_max, "write mirror counts", written).await)
     }
 
-    /// One use of the store, bounded. A store that fails is opened anew for the next.
-    async fn call<T>(
-        &self,
-        operation: &str,
-        call: impl AsyncFnOnce(&dyn CheckpointStore) -> Result<T>,
-    ) -> Result<T> {
-        let limit = self.timing.call_max;
-        let called = async { call(&*self.source.store().await?).await };
-        let result = tokio::time::timeout(limit, called).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::TimedOut, operation).with("after", format!("{limit:?}")))
-        });
-        if result.is_err() {
+    /// Keeps the store after a use of it that succeeded. One that fails is opened anew for the next.
+    fn kept<T>(&self, used: Result<T>) -> Result<T> {
+        if used.is_err() {
             self.source.give_up();
         }
-        result
+        used
     }
 }
 

@@ -121,6 +121,22 @@ async fn a_promotion_that_is_told_to_stop_while_it_waits_has_not_arrived_and_say
 }
 
 #[tokio::test]
+async fn a_promotion_that_waits_outlives_a_store_that_is_busy() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, Stage::Off).await;
+    fixture.verdict(&store, 0).await;
+    fixture.lag(&store, 5).await;
+    // The plan is bound before the store is locked.
+    assert_eq!(program.run(&["whitelist", "add", "a"]).code, 0);
+    let lock = crate::fixture::lock(&fixture.checkpoint()).await;
+    let mut running = program.start(&["promote", "--wait", "--to", "mirror"]);
+    running.said("looking again");
+    drop(lock);
+    assert_eq!(running.wait(), Some(0));
+    assert_eq!(stage_of(&store).await.stage, MIRROR);
+}
+
+#[tokio::test]
 async fn an_override_climbs_without_evidence_and_is_recorded() {
     let fixture = easy();
     let (program, store) = begun(&fixture, Stage::Off).await;

@@ -85,6 +85,11 @@ impl Running {
         }
     }
 
+    /// Waits for it to end by itself, and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Asks it to end, and returns its exit code.
     pub(crate) fn terminate(self) -> Option<i32> {
         self.terminate_and_read().0

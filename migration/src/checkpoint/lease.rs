@@ -4,8 +4,8 @@
 //! from waking up late: what makes that harmless is the fence in the target. So taking a lease over
 //! too early costs work and never a record.
 //!
-//! Call order: [`acquire`] or [`acquire_within`] → ( [`Lease::renew`] )* → [`Lease::release`], or
-//! [`Lease::keep`] in place of the renewals.
+//! Call order: [`acquire`] → ( [`Lease::renew`] )* → [`Lease::release`], or [`Lease::keep`] in place
+//! of the renewals.
 
 mod kept;
 
@@ -17,7 +17,6 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Owner;
 use crate::process::Process;
-use crate::shutdown::Shutdown;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +24,6 @@ use tokio::time::Instant;
 
 /// Attempts against others who change the lease at the same moment.
 const ATTEMPTS_MAX: usize = 8;
-
-/// Between two looks at a lease that somebody else holds.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,43 +111,6 @@ pub async fn acquire(
         }
     }
     Err(Error::new(ErrorKind::Busy, "acquire lease").with("lease", name))
-}
-
-/// Takes a lease, and waits for its holder if there is one, up to `bound`.
-///
-/// # Errors
-/// `Fenced` if it is still held then, or if the shutdown began; otherwise those of [`acquire`].
-pub async fn acquire_within(
-    store: &Arc<dyn CheckpointStore>,
-    name: &str,
-    process: &Process,
-    duration: Duration,
-    bound: Duration,
-    shutdown: &Shutdown,
-) -> Result<Lease> {
-    let deadline = Instant::now() + bound;
-    loop {
-        match acquire(store, name, process, duration).await {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Fenced | ErrorKind::Busy)
-                    && Instant::now() < deadline =>
-            {
-                if !shutdown.sleep(LOOK_AGAIN).await {
-                    return Err(error);
-                }
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Who holds a lease now.
-///
-/// # Errors
-/// Those of the store.
-pub async fn holder(store: &dyn CheckpointStore, name: &str) -> Result<Option<Holder>> {
-    let now = Timestamp::now();
-    Ok(read(store, name).await?.0.holder.filter(|holder| !holder.has_lapsed(now)))
 }
 
 /// Up to `limit` leases that are held now, of those whose name begins with `prefix`.
