@@ -14,7 +14,7 @@ use crate::lock::Token;
 use crate::position::Version;
 use crate::protocol::Repair;
 use crate::queue::Queue;
-use crate::store::{RepairEntry, RepairStep, Store, Target};
+use crate::store::{RepairEntry, RepairStep, SourceRow, Store, Target};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,8 +168,8 @@ impl Repairer {
             for ((item, entry), decision) in group.iter().zip(&step.entries).zip(decisions) {
                 match (decision, entry.row) {
                     (Repair::Redo, _) => redo.push((*item).clone()),
-                    (Repair::Write, Ok(_)) => report.written += 1,
-                    (Repair::Write, Err(_)) => report.removed += 1,
+                    (Repair::Write, SourceRow::Present(_)) => report.written += 1,
+                    (Repair::Write, SourceRow::Absent(_)) => report.removed += 1,
                 }
             }
             crate::fault::point("repair.written");
@@ -217,10 +217,10 @@ fn step(
             }
         }
         let row = match row {
-            Some(place) => Ok(place),
+            Some(place) => SourceRow::Present(place),
             None => {
                 table.project_key(&item.key, &mut step.keys)?;
-                Err(step.keys.len() - 1)
+                SourceRow::Absent(step.keys.len() - 1)
             }
         };
         let entry = RepairEntry {

@@ -19,7 +19,7 @@ pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
-    PurgeStep, RepairEntry, RepairStep, SideTable, StartPosition, Tally,
+    PurgeStep, RepairEntry, RepairStep, SideTable, SourceRow, StartPosition, Tally,
 };
 pub use supervised::Supervision;
 pub use transactional::{

@@ -67,13 +67,7 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
     let layouts = chosen(&servers, &what.table)?;
-    for target in &servers.targets {
-        if !target.is_set_up().await? {
-            return Err(Error::new(ErrorKind::Refused, "copy: the target is not set up")
-                .with("instance", target.name())
-                .hint("run `dual-write set-up` first"));
-        }
-    }
+    servers.check_set_up().await?;
     servers.check_keys().await?;
     let rate = Rate::from(plan.backfill.rate);
     let with = (args, &what.listen);

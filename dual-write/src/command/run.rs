@@ -13,7 +13,7 @@ use migration::checkpoint::desired::Rate;
 use migration::checkpoint::lease::{self, KeptLease};
 use migration::checkpoint::progress::Activity;
 use migration::cli::{Exit, SharedArgs, print};
-use migration::error::{Error, ErrorKind, Result};
+use migration::error::{ErrorKind, Result};
 use migration::phase;
 use migration::plan::Plan;
 use migration::progress::Progress;
@@ -43,13 +43,7 @@ const DRAINED_EVERY: Duration = Duration::from_millis(50);
 pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
-    for target in &servers.targets {
-        if !target.is_set_up().await? {
-            return Err(Error::new(ErrorKind::Refused, "apply: the target is not set up")
-                .with("instance", target.name())
-                .hint("run `dual-write set-up` first"));
-        }
-    }
+    servers.check_set_up().await?;
     let with = (args, &how.listen);
     let running =
         Running::start(&phase::DUAL_WRITE, with, &servers, Rate::Unlimited, shutdown).await?;

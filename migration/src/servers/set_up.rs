@@ -60,6 +60,21 @@ impl Servers {
         Ok(done)
     }
 
+    /// Refuses a target that is not set up on every instance.
+    ///
+    /// # Errors
+    /// `Refused`, with the instance; those of the target.
+    pub async fn check_set_up(&self) -> Result<()> {
+        for target in &self.targets {
+            if !target.is_set_up().await? {
+                return Err(Error::new(ErrorKind::Refused, "open target: it is not set up")
+                    .with("instance", target.name())
+                    .hint("run `dual-write set-up` first"));
+            }
+        }
+        Ok(())
+    }
+
     /// The partitions with an instance whose position belongs to a history that the source has
     /// left: the operator raised the source's epoch since.
     ///

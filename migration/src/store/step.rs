@@ -198,12 +198,21 @@ pub struct RepairStep<'a> {
 pub struct RepairEntry {
     /// Its range key.
     pub key: Key,
-    /// Index in `records`, or `Err` with the index in `keys` where the source has no such record.
-    pub row: std::result::Result<usize, usize>,
+    /// Whether the source has it.
+    pub row: SourceRow,
     /// The source record's own version, where it has one.
     pub source_version: Option<Version>,
     /// The version of the dead letter being replayed, if that is what this is.
     pub replayed: Option<Version>,
+}
+
+/// What the source had of a record when it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceRow {
+    /// A record: the one of this index in `records`.
+    Present(usize),
+    /// None: its key is the one of this index in `keys`.
+    Absent(usize),
 }
 
 /// Something a migration keeps in a store beside the data.

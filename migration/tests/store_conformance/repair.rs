@@ -3,7 +3,7 @@
 use crate::bed::{Bed, SOURCE, applied, copied, delete, key, notes, push, put_edges, set, version};
 use migration::batch::Batch;
 use migration::protocol::{Kind, Progress, Repair};
-use migration::store::{RepairEntry, RepairStep};
+use migration::store::{RepairEntry, RepairStep, SourceRow};
 use std::sync::Arc;
 
 const EDGE: (&str, &str) = ("a", "x");
@@ -25,10 +25,10 @@ async fn repair(bed: &Bed, lease: u128, found: &[((&str, &str), Option<&str>)]) 
     for &(edge, note) in found {
         let row = if note.is_some() {
             push(&mut sources, edge, note);
-            Ok(sources.len() - 1)
+            SourceRow::Present(sources.len() - 1)
         } else {
             target.project_key(&key(edge), &mut keys).unwrap();
-            Err(keys.len() - 1)
+            SourceRow::Absent(keys.len() - 1)
         };
         entries.push(RepairEntry { key: key(edge), row, source_version: None, replayed: None });
     }

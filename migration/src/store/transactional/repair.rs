@@ -9,7 +9,7 @@ use crate::fault;
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{self, Guard, Kind, Repair, repaired_version};
-use crate::store::{RepairEntry, RepairStep};
+use crate::store::{RepairEntry, RepairStep, SourceRow};
 
 /// The guards of records.
 pub(super) async fn guards<E: Transactional>(
@@ -110,11 +110,11 @@ fn decide<'a>(
     let decision = protocol::repair(guard.as_ref(), is_mine, entry.source_version.as_ref());
     if decision == Repair::Write {
         let kind = match entry.row {
-            Ok(row) => {
+            SourceRow::Present(row) => {
                 decided.upserts.push(step.records.row(row));
                 Kind::Present
             }
-            Err(row) => {
+            SourceRow::Absent(row) => {
                 decided.deletes.push(step.keys.row(row));
                 Kind::Deleted
             }
