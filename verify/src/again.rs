@@ -6,7 +6,7 @@
 
 use crate::difference::{Difference, Located};
 use crate::record::{Kept, Records, RunRecord};
-use crate::run::{Parts, SUSPECTS_MAX};
+use crate::run::{Parts, SUSPECTS_MAX, unless_late};
 use crate::settle::settle;
 use crate::suspect::Suspect;
 use crate::tally::Tally;
@@ -32,14 +32,14 @@ pub(crate) async fn read_again(
     for ((layout, into), found) in by_table {
         let pair = parts.pair(layout, into, record.scope);
         for found in found.chunks(SUSPECTS_MAX) {
-            if stop.has_begun() {
-                return Ok(None);
-            }
             let suspects: Vec<Suspect> = found
                 .iter()
                 .map(|(at, _)| Suspect { instance: at.instance, key: at.key.clone() })
                 .collect();
-            let settled = settle(&pair, &parts.queue, &suspects, parts.patience()).await?;
+            let settling = settle(&pair, &parts.queue, &suspects, parts.patience());
+            let Some(settled) = unless_late(stop, settling).await.transpose()? else {
+                return Ok(None);
+            };
             let still: HashMap<(&str, &str), &Difference> = settled
                 .differences
                 .iter()

@@ -49,6 +49,11 @@ pub(crate) fn kinds(target: &TargetLayout) -> &'static [PassKind] {
     }
 }
 
+/// How often a run walks this target table or its source.
+pub(crate) fn walks(target: &TargetLayout) -> usize {
+    kinds(target).len()
+}
+
 /// A pass under way.
 #[derive(Debug)]
 pub(crate) enum Pass {

@@ -49,6 +49,10 @@ pub struct RunRecord {
     /// so that a run that dies between the two loses nothing.
     #[serde(default)]
     pub verdict: Option<Verdict>,
+    /// Records it has read of the side it walks: how far it is. A target table in another order
+    /// than the source is walked from both sides.
+    #[serde(default)]
+    pub walked: u64,
     /// What it counted.
     pub tally: Tally,
     /// Those of the tally that disagree and are not kept by name.
@@ -83,6 +87,7 @@ impl RunRecord {
             interruptions: 0,
             resumed_at: None,
             verdict: None,
+            walked: 0,
             tally: Tally::default(),
             not_kept: Tally::default(),
             basis: None,

@@ -28,8 +28,16 @@ use tokio::time::Instant;
 /// once, however many there are; their keys are what a run keeps in memory.
 pub(crate) const SUSPECTS_MAX: usize = 2_000;
 
-/// Longest work between two saves: what a killed run does again.
+/// Work between two saves, which a killed run does again. A save has to settle first, and that waits
+/// for the live path: where it lags, saves are rarer, so that a run compares more than it waits.
 const SAVE_EVERY: Duration = Duration::from_millis(300);
+/// Longest work between two saves, however far the live path lags.
+const SAVE_EVERY_MAX: Duration = Duration::from_secs(60);
+/// Work between two saves, as a multiple of what the last settling took.
+const WORK_PER_SETTLING: u32 = 4;
+
+/// Longest wait of a stop for suspects to settle, so that the run need not compare them again.
+const STOP_WAITS_MAX: Duration = Duration::from_secs(1);
 
 /// Longest work between two looks at the target's fences: what was lost and made up for within it
 /// goes unseen.
@@ -99,6 +107,8 @@ pub struct Run<'a> {
     revision: Revision,
     observer: &'a mut dyn Observer,
     saved_at: Instant,
+    /// What the last settling took.
+    settling: Duration,
     looked_at: Instant,
 }
 
@@ -112,7 +122,16 @@ impl<'a> Run<'a> {
         observer: &'a mut dyn Observer,
     ) -> Self {
         let now = Instant::now();
-        Self { parts, records, record, revision, observer, saved_at: now, looked_at: now }
+        Self {
+            parts,
+            records,
+            record,
+            revision,
+            observer,
+            saved_at: now,
+            settling: Duration::ZERO,
+            looked_at: now,
+        }
     }
 
     /// Compares what is left, and judges.
@@ -178,14 +197,16 @@ impl<'a> Run<'a> {
             let _ = self.parts.throttle.ready(stop).await;
             let chunk = pass.next().await?;
             fault::point("verify.compared");
-            self.parts.throttle.took(chunk.compared);
+            self.parts.throttle.took(chunk.walked);
+            self.record.walked += chunk.walked;
             self.record.tally.compared += chunk.compared;
             suspects.extend(chunk.suspects);
             let ended = chunk.reached == Reached::End;
             let stopping = stop.has_begun();
-            let due = self.saved_at.elapsed() >= SAVE_EVERY;
-            if ended || stopping || due || suspects.len() >= SUSPECTS_MAX {
-                self.settle(pair, &mut suspects).await?;
+            if ended || stopping || self.is_due() || suspects.len() >= SUSPECTS_MAX {
+                if !self.settle(pair, &mut suspects, stop).await? {
+                    return Ok(false);
+                }
                 fault::point("verify.settled");
                 let at = self.record.place.at(kind, &chunk.reached);
                 self.record.place = at;
@@ -203,8 +224,29 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn settle(&mut self, pair: &Pair, suspects: &mut Vec<Suspect>) -> Result<()> {
-        let settled = settle(pair, &self.parts.queue, suspects, self.parts.patience()).await?;
+    fn is_due(&self) -> bool {
+        let every = (self.settling * WORK_PER_SETTLING).clamp(SAVE_EVERY, SAVE_EVERY_MAX);
+        self.saved_at.elapsed() >= every
+    }
+
+    /// Settles the suspects and counts what became of them. `false` if it was asked to stop before
+    /// that was known: then the run goes on from where it was last saved.
+    async fn settle(
+        &mut self,
+        pair: &Pair,
+        suspects: &mut Vec<Suspect>,
+        stop: &Shutdown,
+    ) -> Result<bool> {
+        if suspects.is_empty() {
+            self.settling = Duration::ZERO;
+            return Ok(true);
+        }
+        let began = Instant::now();
+        let settling = settle(pair, &self.parts.queue, suspects, self.parts.patience());
+        let Some(settled) = unless_late(stop, settling).await.transpose()? else {
+            return Ok(false);
+        };
+        self.settling = began.elapsed();
         suspects.clear();
         let record = &mut self.record;
         let kept = record.tally.disagreeing() - record.not_kept.disagreeing();
@@ -218,7 +260,8 @@ impl<'a> Run<'a> {
         for difference in rest {
             record.not_kept.add(difference.kind);
         }
-        self.records.keep(&record.id, named).await
+        self.records.keep(&record.id, named).await?;
+        Ok(true)
     }
 
     /// Looks whether the target still has what it had, and notes where it is now.
@@ -240,6 +283,23 @@ impl<'a> Run<'a> {
         self.revision = self.records.save(&self.record, Some(self.revision)).await?;
         self.saved_at = Instant::now();
         Ok(())
+    }
+}
+
+/// Waits for a settling, but only [`STOP_WAITS_MAX`] once the run is asked to stop: the live path
+/// may be far behind. It only reads, so it may be dropped at any point.
+pub(crate) async fn unless_late<T>(
+    stop: &Shutdown,
+    settling: impl Future<Output = T>,
+) -> Option<T> {
+    let late = async {
+        stop.begun().await;
+        tokio::time::sleep(STOP_WAITS_MAX).await;
+    };
+    tokio::select! {
+        biased;
+        settled = settling => Some(settled),
+        () = late => None,
     }
 }
 

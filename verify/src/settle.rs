@@ -75,38 +75,25 @@ async fn settle_instance(
         if keys.is_empty() {
             return Ok(());
         }
-        let before = expected(pair, instance, &keys).await?;
-        let caught_up = catch_up(pair, queue, instance, patience.wait).await?;
-        let found = Found::read(pair, instance, &keys).await?;
-        let after = expected(pair, instance, &keys).await?;
-        let mut left = Vec::new();
+        let round = Round::read(pair, queue, instance, &keys, patience.wait).await?;
+        let (mut standing, mut left) = (Vec::new(), Vec::new());
         for key in keys {
-            let (was, is, there) = (before.bytes(&key), after.bytes(&key), found.bytes(&key));
-            if is == there {
-                settled.converged += 1;
-            } else if was != is || !caught_up {
-                seen.remove(&key);
-                left.push(key);
-            } else {
-                let sides: Sides = (is.map(Box::from), there.map(Box::from));
-                if seen.get(&key) == Some(&sides) {
-                    let guard = pair.targets[instance]
-                        .guards(
-                            &pair.layout.source().table,
-                            &pair.target.schema().table,
-                            std::slice::from_ref(&key),
-                        )
-                        .await?;
-                    let guard = guard.into_iter().next().flatten();
-                    settled.differences.push(describe(pair, instance, &key, guard, &after, &found));
-                } else {
+            match round.state(&key) {
+                State::Equal => settled.converged += 1,
+                State::Moving => {
+                    seen.remove(&key);
+                    left.push(key);
+                }
+                State::Apart(sides) if seen.get(&key) == Some(&sides) => standing.push(key),
+                State::Apart(sides) => {
                     seen.insert(key.clone(), sides);
                     left.push(key);
                 }
             }
         }
+        settled.differences.extend(round.describe(pair, instance, &standing).await?);
         keys = left;
-        if !caught_up {
+        if !round.caught_up {
             // It had its time; another round would only wait as long again.
             break;
         }
@@ -115,6 +102,72 @@ async fn settle_instance(
         keys.iter().map(|key| difference(pair, instance, key, DifferenceKind::Unsettled));
     settled.differences.extend(unsettled);
     Ok(())
+}
+
+/// Both sides of some records, read once.
+struct Round {
+    /// What the source said before the live path caught up.
+    before: Found,
+    /// What it said after the target was read.
+    after: Found,
+    found: Found,
+    /// Whether the instance had applied everything the queue held when the source was read first.
+    caught_up: bool,
+}
+
+/// What one round says of a record.
+enum State {
+    Equal,
+    /// It changed meanwhile, or may have.
+    Moving,
+    Apart(Sides),
+}
+
+impl Round {
+    async fn read(
+        pair: &Pair,
+        queue: &Arc<dyn Queue>,
+        instance: usize,
+        keys: &[Key],
+        wait: Duration,
+    ) -> Result<Self> {
+        let before = expected(pair, instance, keys).await?;
+        let caught_up = catch_up(pair, queue, instance, wait).await?;
+        let found = Found::read(pair, instance, keys).await?;
+        let after = expected(pair, instance, keys).await?;
+        Ok(Self { before, after, found, caught_up })
+    }
+
+    fn state(&self, key: &Key) -> State {
+        let (was, is) = (self.before.bytes(key), self.after.bytes(key));
+        let there = self.found.bytes(key);
+        if is == there {
+            State::Equal
+        } else if was != is || !self.caught_up {
+            State::Moving
+        } else {
+            State::Apart((is.map(Box::from), there.map(Box::from)))
+        }
+    }
+
+    /// Says how records that stand apart differ.
+    async fn describe(
+        &self,
+        pair: &Pair,
+        instance: usize,
+        keys: &[Key],
+    ) -> Result<Vec<Difference>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (from, to) = (&pair.layout.source().table, &pair.target.schema().table);
+        let guards = pair.targets[instance].guards(from, to, keys).await?;
+        let differences = keys
+            .iter()
+            .zip(guards)
+            .map(|(key, guard)| describe(pair, instance, key, guard, &self.after, &self.found));
+        Ok(differences.collect())
+    }
 }
 
 /// Waits until the instance has applied everything the queue holds now. `false` if it did not.

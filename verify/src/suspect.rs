@@ -1,5 +1,6 @@
 //! A record that looked different once. Under live writes most of these are only moving.
 
+use migration::batch::Batch;
 use migration::key::Key;
 
 /// Where a suspect was seen.
@@ -14,12 +15,22 @@ pub(crate) struct Suspect {
 /// What one step of a pass found.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
+    /// Records of the side it walks that were read, in scope or not: the work done.
+    pub(crate) walked: u64,
     /// Records compared, suspects included.
     pub(crate) compared: u64,
     /// Those that have to be read again.
     pub(crate) suspects: Vec<Suspect>,
     /// Where the pass goes on after this chunk.
     pub(crate) reached: Reached,
+}
+
+impl Chunk {
+    /// A step over `rows`, of which nothing is compared yet.
+    pub(crate) fn of(rows: &Batch, reached: Reached) -> Self {
+        let walked = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        Self { walked, reached, ..Self::default() }
+    }
 }
 
 /// Where a pass goes on.

@@ -3,6 +3,7 @@
 use super::verdicts::Shown;
 use crate::args::RunArgs;
 use crate::basis::Basis;
+use crate::pass::walks;
 use crate::record::{Records, RunRecord};
 use crate::resume::{Wanted, obstacle};
 use crate::run::{Ended, Observer, Parts, Run};
@@ -17,6 +18,7 @@ use migration::cli::{Exit, SharedArgs, print};
 use migration::clock::Timestamp;
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
+use migration::layout::Layout;
 use migration::phase::VERIFY;
 use migration::plan::Plan;
 use migration::position::Owner;
@@ -110,7 +112,7 @@ async fn compare(
         Begun::Open(record, revision) => (record, revision),
     };
     records.forget_others(&record.id).await?;
-    let mut watch = Watch::new(&running.progress, &record, total(servers).await?);
+    let mut watch = Watch::new(&running.progress, &record, walk(servers).await?);
     let run = Run::new(&parts, &records, *record, revision, &mut watch);
     match run.go(&running.shutdown).await? {
         Ended::Stopped => Ok(Compared::Stopped),
@@ -123,11 +125,21 @@ async fn compare(
 }
 
 /// Records in the target when everything is copied, about.
-async fn total(servers: &Servers) -> Result<u64> {
+async fn records(servers: &Servers) -> Result<u64> {
+    times_each_table(servers, |layout| layout.targets().len()).await
+}
+
+/// Records that a run reads of the sides it walks, about.
+async fn walk(servers: &Servers) -> Result<u64> {
+    times_each_table(servers, |layout| layout.targets().iter().map(|t| walks(t)).sum()).await
+}
+
+async fn times_each_table(servers: &Servers, times: impl Fn(&Layout) -> usize) -> Result<u64> {
     let mut records = 0_u64;
     for layout in &servers.layouts {
-        let copies = u64::try_from(layout.targets().len()).unwrap_or(u64::MAX);
-        records += servers.source.estimate_rows(layout.source()).await? * copies;
+        let times = u64::try_from(times(layout)).unwrap_or(u64::MAX);
+        let rows = servers.source.estimate_rows(layout.source()).await?;
+        records = records.saturating_add(rows.saturating_mul(times));
     }
     Ok(records)
 }
@@ -140,23 +152,19 @@ struct Watch {
 
 impl Watch {
     fn new(progress: &Progress, record: &RunRecord, total: u64) -> Self {
-        let total = match record.scope {
-            Scope::Full => Some(total),
-            // How many records the entities of a sample have is seen when they have been read.
-            Scope::Backfilled { .. } | Scope::Sampled { .. } => None,
-        };
-        progress.start_at(record.tally.compared);
-        progress.set_total(total);
+        progress.start_at(record.walked);
+        progress.set_total(Some(total));
         progress.set_activity(Activity::Running);
-        Self { progress: progress.clone(), seen: record.tally.compared }
+        Self { progress: progress.clone(), seen: record.walked }
     }
 }
 
 impl Observer for Watch {
     fn seen(&mut self, record: &RunRecord) {
         let tally = &record.tally;
-        self.progress.add(tally.compared.saturating_sub(self.seen));
-        self.seen = tally.compared;
+        self.progress.add(record.walked.saturating_sub(self.seen));
+        self.seen = record.walked;
+        self.progress.set_count("compared", tally.compared);
         self.progress.set_count("differing", tally.differing());
         self.progress.set_count("unsettled", tally.unsettled);
         self.progress.set_count("converged", tally.converged);
@@ -177,7 +185,7 @@ async fn scope(how: &RunArgs, servers: &Servers) -> Result<Scope> {
     let Some(wanted) = how.sample else {
         return Ok(Scope::Full);
     };
-    let share = verdict::rate_of(wanted, total(servers).await?).min(1.0);
+    let share = verdict::rate_of(wanted, records(servers).await?).min(1.0);
     // A draw that nobody could have known. It need not be repeated: the run's record keeps it.
     let seed = xxh3_64(&Owner::new().0.to_be_bytes());
     Sample::new(seed, share).map(|sample| Scope::Sampled { sample })

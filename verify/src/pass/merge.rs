@@ -68,22 +68,22 @@ impl Merge {
     /// Compares the next batch of the source with what the target has up to its last key.
     pub(super) async fn next(&mut self) -> Result<Chunk> {
         let rows = self.source.take().await?;
-        let mut chunk = Chunk::default();
-        if rows.is_empty() {
+        let Some(last) = rows.len().checked_sub(1) else {
+            let mut chunk = Chunk { reached: Reached::End, ..Chunk::default() };
             for instance in 0..self.targets.len() {
                 self.pass_extras(instance, Until::End, &mut chunk).await?;
             }
-            chunk.reached = Reached::End;
             return Ok(chunk);
-        }
+        };
+        let last = rows.row(last).key()?;
+        let reached = Reached::After { instance: 0, key: Some(last.clone()) };
+        let mut chunk = Chunk::of(&rows, reached);
         for row in rows.rows() {
             self.compare(&row, &mut chunk).await?;
         }
-        let last = rows.row(rows.len() - 1).key()?;
         for instance in 0..self.targets.len() {
             self.pass_extras(instance, Until::UpTo(&last), &mut chunk).await?;
         }
-        chunk.reached = Reached::After { instance: 0, key: Some(last) };
         Ok(chunk)
     }
 

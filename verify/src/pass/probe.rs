@@ -34,7 +34,7 @@ impl SourceProbe {
             return Ok(Chunk { reached: Reached::End, ..Chunk::default() });
         };
         let key = Some(rows.row(last).key()?);
-        let mut chunk = Chunk { reached: Reached::After { instance: 0, key }, ..Chunk::default() };
+        let mut chunk = Chunk::of(&rows, Reached::After { instance: 0, key });
         for (instance, expected) in self.spread(&rows)?.into_iter().enumerate() {
             if !expected.is_empty() {
                 self.look_up(instance, &expected, &mut chunk).await?;
@@ -99,10 +99,8 @@ impl TargetProbe {
     }
 
     pub(super) async fn next(&mut self) -> Result<Chunk> {
-        let mut chunk = Chunk::default();
         let Some(store) = self.pair.targets.get(self.instance) else {
-            chunk.reached = Reached::End;
-            return Ok(chunk);
+            return Ok(Chunk { reached: Reached::End, ..Chunk::default() });
         };
         let rows = self
             .target
@@ -115,11 +113,11 @@ impl TargetProbe {
         let Some(last) = rows.len().checked_sub(1) else {
             self.instance += 1;
             self.target = None;
-            chunk.reached = Reached::After { instance: self.instance, key: None };
-            return Ok(chunk);
+            let reached = Reached::After { instance: self.instance, key: None };
+            return Ok(Chunk { reached, ..Chunk::default() });
         };
         let key = Some(rows.row(last).key()?);
-        chunk.reached = Reached::After { instance: self.instance, key };
+        let mut chunk = Chunk::of(&rows, Reached::After { instance: self.instance, key });
         self.look_up(&rows, &mut chunk).await?;
         Ok(chunk)
     }

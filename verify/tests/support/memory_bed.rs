@@ -286,6 +286,12 @@ impl Bed {
         RunRecord::new(scope, "digest".to_owned(), Timestamp(0))
     }
 
+    /// The same, where a run waits so long for the live path.
+    pub(crate) fn with_patience(mut self, settle: Duration) -> Self {
+        self.parts.settings.settle = settle;
+        self
+    }
+
     /// What slows a run down.
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.parts.throttle
