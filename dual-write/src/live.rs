@@ -56,7 +56,7 @@ pub enum Ended {
     Fenced,
 }
 
-type Writing = JoinHandle<Result<(Box<Prepared>, Applied)>>;
+type Writing = JoinHandle<(Box<Prepared>, Result<Applied>)>;
 
 /// A partition of this consumer.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,8 @@ pub struct LivePath {
     consumer: Box<dyn Consumer>,
     claims: HashMap<Arc<str>, Claimed>,
     restarts: usize,
+    /// Messages that are still to be polled one at a time.
+    singly: usize,
     looked: Instant,
 }
 
@@ -83,7 +85,14 @@ impl LivePath {
     /// Those of the queue.
     pub async fn new(parts: LiveParts) -> Result<Self> {
         let consumer = parts.queue.consumer().await?;
-        Ok(Self { parts, consumer, claims: HashMap::new(), restarts: 0, looked: Instant::now() })
+        Ok(Self {
+            parts,
+            consumer,
+            claims: HashMap::new(),
+            restarts: 0,
+            singly: 0,
+            looked: Instant::now(),
+        })
     }
 
     /// Applies live writes until `gate` says stop or somebody else owns them.
@@ -131,7 +140,8 @@ impl LivePath {
     }
 
     async fn poll(&mut self) -> Result<Polled> {
-        let delivery = self.consumer.poll(self.parts.batch_rows_max, self.parts.poll).await?;
+        let rows_max = if self.singly > 0 { 1 } else { self.parts.batch_rows_max };
+        let delivery = self.consumer.poll(rows_max, self.parts.poll).await?;
         fault::point("dual-write.polled");
         Ok(match delivery {
             Delivery::Idle => Polled::Idle,
@@ -142,6 +152,7 @@ impl LivePath {
                     return Err(Error::new(ErrorKind::Failed, "poll queue: not claimed")
                         .with("partition", partition));
                 };
+                self.singly = self.singly.saturating_sub(messages.len());
                 let place = Place { partition, generation, from, next };
                 Polled::Batch(Box::new(self.parts.preparer.prepare(place, &messages)?))
             }
@@ -192,33 +203,59 @@ impl LivePath {
     fn begin(&self, batch: Box<Prepared>) -> Writing {
         let parts = self.parts.clone();
         tokio::spawn(async move {
-            // Durable before the position passes them.
-            parts.preparer.keep_dead(&batch).await?;
-            fault::point("dual-write.dead-lettered");
-            let revoked = parts.hold.clear(&batch.touched).await;
-            Counters::add_len(&parts.counters.locks_revoked, revoked);
-            fault::point("dual-write.cleared");
-            let applied = apply(&parts.targets, &batch.place, &batch.writes).await?;
-            Ok((batch, applied))
+            let applied = write(&parts, &batch).await;
+            (batch, applied)
         })
     }
 
     async fn end(&mut self, writing: Writing) -> Result<Next> {
-        let joined = writing
-            .await
-            .map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
-        let (batch, applied) = joined?;
+        let joined = writing.await;
+        let (batch, applied) =
+            joined.map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
+        match applied {
+            Ok(applied) => self.conclude(&batch, applied).await,
+            Err(error) if error.kind() == ErrorKind::Unreadable => {
+                self.isolate(*batch, error).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn conclude(&mut self, batch: &Prepared, applied: Applied) -> Result<Next> {
         let Place { partition, next, .. } = &batch.place;
         if let Applied::Everywhere(tallies) = &applied {
             self.restarts = 0;
             if let Some(claimed) = self.claims.get_mut(partition) {
                 claimed.next = *next;
             }
-            self.parts.counters.count(&batch, tallies);
+            self.parts.counters.count(batch, tallies);
             lag::note(&self.parts.counters, batch.oldest_made_at);
             self.acknowledge(partition, next).await;
         }
         self.recover(partition, applied).await
+    }
+
+    /// Deals with a batch that some instance cannot hold, though it was decoded: a year that its
+    /// type does not have, a byte that its encoding does not take. It would stop the live path here
+    /// for ever. Polled one at a time, the messages tell which of them it is; that one becomes a
+    /// dead letter, and the position passes it.
+    async fn isolate(&mut self, batch: Prepared, error: Error) -> Result<Next> {
+        match batch.consumed {
+            0 => Err(error),
+            1 => {
+                let buried = batch.buried(&error);
+                // What it could not read may be its own tables: then this fails as well.
+                let applied = write(&self.parts, &buried).await?;
+                self.conclude(&buried, applied).await
+            }
+            messages => {
+                tracing::warn!(error = %error, messages, "batch not written; one message at a time");
+                self.singly = messages;
+                let Place { partition, from, .. } = batch.place;
+                self.rewind(&partition, &from).await?;
+                Ok(Next::Rewound(partition))
+            }
+        }
     }
 
     /// Goes back to where an instance is, if one is not where this consumer left it.
@@ -229,6 +266,27 @@ impl LivePath {
             Applied::Gap(position) => Some(position),
             Applied::LostTail => None,
         };
+        match behind {
+            Some(position) => self.rewind(partition, &position).await?,
+            None => {
+                self.count_restart(partition)?;
+                self.claim(partition).await?;
+            }
+        }
+        Ok(Next::Rewound(Arc::clone(partition)))
+    }
+
+    /// Polls a partition again from an earlier position.
+    async fn rewind(&mut self, partition: &Arc<str>, position: &Position) -> Result<()> {
+        self.count_restart(partition)?;
+        self.consumer.seek(partition, position).await?;
+        if let Some(claimed) = self.claims.get_mut(partition) {
+            claimed.next = *position;
+        }
+        Ok(())
+    }
+
+    fn count_restart(&mut self, partition: &str) -> Result<()> {
         self.restarts += 1;
         self.parts.counters.rewinds.fetch_add(1, Ordering::Relaxed);
         if self.restarts > RESTARTS_MAX {
@@ -236,16 +294,7 @@ impl LivePath {
                 .with("partition", partition)
                 .hint("see the logs of the target's instances, then run `dual-write run` again"));
         }
-        match behind {
-            Some(position) => {
-                self.consumer.seek(partition, &position).await?;
-                if let Some(claimed) = self.claims.get_mut(partition) {
-                    claimed.next = position;
-                }
-            }
-            None => self.claim(partition).await?,
-        }
-        Ok(Next::Rewound(Arc::clone(partition)))
+        Ok(())
     }
 
     /// A hint to the queue; the position that counts is in the target.
@@ -254,6 +303,16 @@ impl LivePath {
             tracing::debug!(error = %error, "queue not told how far the consumer is");
         }
     }
+}
+
+/// Writes a batch, its dead letters first: they are durable before the position passes them.
+async fn write(parts: &LiveParts, batch: &Prepared) -> Result<Applied> {
+    parts.preparer.keep_dead(batch).await?;
+    fault::point("dual-write.dead-lettered");
+    let revoked = parts.hold.clear(&batch.touched).await;
+    Counters::add_len(&parts.counters.locks_revoked, revoked);
+    fault::point("dual-write.cleared");
+    apply(&parts.targets, &batch.place, &batch.writes).await
 }
 
 enum Polled {

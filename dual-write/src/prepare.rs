@@ -4,9 +4,11 @@ use crate::apply::Place;
 use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
 use migration::dead_letter::{self, DeadLetter, FailedChange};
-use migration::decode::Decoder;
-use migration::error::Result;
+use migration::decode::{Change, Changes, Decoder, TableChanges};
+use migration::error::{Error, Result};
+use migration::key::Key;
 use migration::layout::{Layout, TargetLayout};
+use migration::position::Version;
 use migration::queue::Message;
 use migration::route::{Touched, route};
 use migration::store::LiveWrites;
@@ -28,9 +30,50 @@ pub(crate) struct Prepared {
     pub(crate) oldest_made_at: Option<Timestamp>,
     /// The first target table of each source table: where a change is counted.
     firsts: Arc<[Arc<TargetLayout>]>,
+    /// The message of a batch of one.
+    alone: Option<Alone>,
+}
+
+/// A message with what was decoded from it.
+#[derive(Debug)]
+struct Alone {
+    message: Message,
+    changes: Vec<Decoded>,
+}
+
+/// A change, as far as its dead letter needs it.
+#[derive(Debug)]
+struct Decoded {
+    index: u32,
+    version: Version,
+    table: String,
+    key: Key,
 }
 
 impl Prepared {
+    /// A batch of one message that the target cannot hold: it writes nothing, and its changes are
+    /// dead letters.
+    pub(crate) fn buried(mut self, error: &Error) -> Self {
+        let Some(Alone { message, changes }) = self.alone.take() else { return self };
+        for change in &changes {
+            let change = FailedChange {
+                index: change.index,
+                version: Some(change.version),
+                error,
+                table: Some(&change.table),
+                record: Some(&change.key),
+            };
+            let letter = DeadLetter::new(&self.place.partition, &message, &change);
+            tracing::warn!(id = letter.id(), error = letter.error, "dead letter");
+            self.dead.push(letter);
+        }
+        for writes in &mut self.writes {
+            writes.clear();
+        }
+        self.touched.clear();
+        self
+    }
+
     /// Whether a change is counted where these writes go.
     pub(crate) fn is_first_table(&self, writes: &LiveWrites) -> bool {
         self.firsts.iter().any(|first| Arc::ptr_eq(first, &writes.target))
@@ -85,6 +128,7 @@ impl Preparer {
             place.next = messages[stop.message].position;
             messages = &messages[..stop.message];
         }
+        let alone = self.alone(&changes, messages);
         let routed = route(&changes, self.instances)?;
         let undecodable = changes.undecodable.iter().map(|found| {
             let change = FailedChange {
@@ -120,7 +164,25 @@ impl Preparer {
             foreign: changes.foreign,
             oldest_made_at: changes.oldest_made_at,
             firsts: Arc::clone(&self.firsts),
+            alone,
         })
+    }
+
+    /// Kept for the dead letters that its changes may become; of more messages it would not be
+    /// known whose they are.
+    fn alone(&self, changes: &Changes, messages: &[Message]) -> Option<Alone> {
+        let [message] = messages else { return None };
+        let of_table = |(table, changes): (usize, &TableChanges)| {
+            let decoded = |change: &Change| Decoded {
+                index: change.index,
+                version: change.version,
+                table: self.table(table).to_owned(),
+                key: change.key.clone(),
+            };
+            changes.changes.iter().map(decoded).collect::<Vec<_>>()
+        };
+        let changes = changes.tables.iter().enumerate().flat_map(of_table).collect();
+        Some(Alone { message: message.clone(), changes })
     }
 
     fn table(&self, place: usize) -> &str {

@@ -78,6 +78,44 @@ async fn a_poisoned_record_is_kept_shown_and_replayed_once_the_source_is_mended(
     assert_eq!(differences(&bed).await, []);
 }
 
+/// It can be read, but has no place in the target: its year has five digits.
+const NO_PLACE: &str = r#"{"package":"lib001","dependent":"late","constraint":null,
+    "section":"libs","installed_kib":1,"changed_at":900000000000000000}"#;
+
+#[tokio::test]
+async fn a_record_that_the_target_cannot_hold_is_a_dead_letter_and_the_rest_is_applied() {
+    let mut bed = copied().await;
+    bed.change(70).await;
+    bed.emit_raw("upsert", NO_PLACE).await;
+    bed.change(70).await;
+    bed.emit_raw("upsert", NO_PLACE).await;
+    apply(&bed);
+    let letters = letters(&bed);
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    for letter in &letters {
+        assert!(letter["record"].as_str().unwrap().contains("late"), "{letter}");
+        assert!(letter["error"].as_str().unwrap().contains("changed_at"), "{letter}");
+    }
+    assert_eq!(differences(&bed).await, []);
+    // The source does not hold it, so there is nothing to bring.
+    drop(outcomes(&replay(&bed, "--all"), 0));
+    assert_eq!(ids(&bed), <[String; 0]>::default());
+    assert_eq!(differences(&bed).await, []);
+}
+
+#[tokio::test]
+async fn a_letter_that_a_later_change_has_overtaken_changes_nothing() {
+    let mut bed = copied().await;
+    bed.emit_raw("upsert", NO_PLACE).await;
+    apply(&bed);
+    bed.put_edge("lib001", "late").await;
+    apply(&bed);
+    assert_eq!(ids(&bed).len(), 1);
+    assert_eq!(outcomes(&replay(&bed, "--all"), 0)[0]["replayed"], "overtaken");
+    assert_eq!(ids(&bed), <[String; 0]>::default());
+    assert_eq!(differences(&bed).await, []);
+}
+
 #[tokio::test]
 async fn a_letter_of_a_record_that_was_deleted_since_brings_it_not_back() {
     let mut bed = copied().await;

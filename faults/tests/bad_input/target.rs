@@ -92,3 +92,21 @@ async fn a_second_unique_key_of_the_target_is_refused_until_it_is_dropped() {
     drop(bed.run("dual-write", &["cleanup", "--yes"]).ok());
     assert_eq!(differences(&bed).await, []);
 }
+
+#[tokio::test]
+async fn a_record_of_the_source_that_the_target_cannot_hold_stops_the_copy_and_is_named() {
+    let mut bed = ready().await;
+    let far = "UPDATE followers SET changed_at = 900000000000000000 WHERE rowid =
+               (SELECT max(rowid) FROM followers)";
+    bed.execute("source.db", far).await;
+    let copied = bed.run("backfill", &["run"]);
+    copied.complains(1).names(&["changed_at", "key", "mend the record in the source"]);
+    bed.execute(
+        "source.db",
+        "UPDATE followers SET changed_at = 1 WHERE changed_at > 800000000000000000",
+    )
+    .await;
+    bed.change(20).await;
+    bed.finish();
+    assert_eq!(differences(&bed).await, []);
+}

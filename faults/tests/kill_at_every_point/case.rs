@@ -22,7 +22,7 @@ pub(crate) enum Step {
     Finish,
     /// Makes records of the target differ, past everything.
     Plant,
-    /// Makes live changes whose messages cannot be decoded.
+    /// Makes live changes whose messages cannot be decoded, and one that cannot be written.
     Poison,
     /// Starts a copy that stands still with a lock in its hands until the case is over, and changes
     /// what it has locked.
@@ -98,6 +98,10 @@ impl World {
                 for number in 0..3 {
                     self.bed.poison("lib001", &format!("poisoned-{number}")).await;
                 }
+                // Decoded, but no target takes it: its year has five digits.
+                let payload = r#"{"package":"lib001","dependent":"far","constraint":null,
+                    "section":"libs","installed_kib":1,"changed_at":900000000000000000}"#;
+                self.bed.emit_raw("upsert", payload).await;
             }
             Step::HoldLock => {
                 // Its first batch, of the first packages, before it has written anything: nothing

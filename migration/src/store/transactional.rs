@@ -335,6 +335,19 @@ fn at<E: Store>(engine: &E, error: Error) -> Error {
     error.with("instance", engine.name())
 }
 
+/// A value that the engine cannot store, with the place where it belongs. The live path turns such a
+/// record into a dead letter; the copy stops, because what it leaves out nobody would bring later.
+pub(super) fn unwritable(error: Error, schema: &Schema, column: usize, row: &Row<'_>) -> Error {
+    let error = error
+        .with("table", &schema.table)
+        .with("column", &schema.columns[column].name)
+        .hint("mend the record in the source, or give the target's column a type that holds it");
+    match row.key() {
+        Ok(key) => error.with("key", key),
+        Err(_) => error,
+    }
+}
+
 /// A guard without a write, which carries nothing but a lease, is no guard to a caller.
 fn guard_of(row: &GuardRow) -> Option<Guard<Version>> {
     (row.guard.kind != Kind::None).then_some(row.guard)

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
+use crate::store::transactional::unwritable;
 use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
@@ -269,18 +270,10 @@ fn bind_rows(schema: &Schema, storage: &[Storage<'_>], rows: &[Row<'_>]) -> Resu
     for row in rows {
         for (column, storage) in storage.iter().enumerate() {
             bind(&mut arguments, row.value(column), *storage, Purpose::Store, &mut scratch)
-                .map_err(|error| at(error, schema, column, row))?;
+                .map_err(|error| unwritable(error, schema, column, row))?;
         }
     }
     Ok(arguments)
-}
-
-fn at(error: Error, schema: &Schema, column: usize, row: &Row<'_>) -> Error {
-    let error = error.with("table", &schema.table).with("column", &schema.columns[column].name);
-    match row.key() {
-        Ok(key) => error.with("key", key),
-        Err(_) => error,
-    }
 }
 
 /// Whether ranges, in order, hold every key from `first` to `last`.

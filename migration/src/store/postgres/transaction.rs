@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
+use crate::store::transactional::unwritable;
 use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
@@ -128,7 +129,7 @@ impl PostgresTransaction<'_> {
                 for row in part {
                     array
                         .value(row.value(column), storage)
-                        .map_err(|error| at(error, schema, column, row))?;
+                        .map_err(|error| unwritable(error, schema, column, row))?;
                 }
                 arguments.array(array)?;
             }
@@ -145,14 +146,6 @@ enum Statement {
     InsertAbsent,
     Upsert,
     Delete,
-}
-
-fn at(error: Error, schema: &Schema, column: usize, row: &Row<'_>) -> Error {
-    let error = error.with("table", &schema.table).with("column", &schema.columns[column].name);
-    match row.key() {
-        Ok(key) => error.with("key", key),
-        Err(_) => error,
-    }
 }
 
 fn bound(range: &Range) -> &[u8] {

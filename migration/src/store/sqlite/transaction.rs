@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
+use crate::store::transactional::unwritable;
 use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -90,21 +91,13 @@ impl SqliteTransaction<'_> {
             for row in part {
                 for (column, storage) in storage.iter().enumerate() {
                     bind(&mut arguments, row.value(column), *storage)
-                        .map_err(|error| at(error, schema, column, row))?;
+                        .map_err(|error| unwritable(error, schema, column, row))?;
                 }
             }
             let done = self.execute(operation, sql(schema, size), arguments).await;
             changed += done.map_err(|error| error.with("table", &schema.table))?;
         }
         Ok(changed)
-    }
-}
-
-fn at(error: Error, schema: &Schema, column: usize, row: &Row<'_>) -> Error {
-    let error = error.with("table", &schema.table).with("column", &schema.columns[column].name);
-    match row.key() {
-        Ok(key) => error.with("key", key),
-        Err(_) => error,
     }
 }
 
