@@ -140,8 +140,16 @@ fn key_is_one_of(schema: &Schema, count: usize) -> String {
     let key = names(schema, schema.key.iter().copied());
     match schema.key.len() {
         1 => format!("{key} IN {}", placeholders(count)),
+        // A list of one is no list to MariaDB: a DELETE with it reads the whole table.
+        _ if count == 1 => key_is(schema),
         columns => format!("({key}) IN ({})", rows(count, columns)),
     }
+}
+
+/// Every column of the key by itself.
+fn key_is(schema: &Schema) -> String {
+    let equal = |&column: &usize| format!("{} = ?", name(schema, column));
+    schema.key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
 }
 
 /// Inserts records: binds `count` records. Fails where a unique key is there already.
