@@ -5,7 +5,7 @@ mod outbox;
 mod place;
 
 pub use memory::{MemoryBackup, MemoryQueue};
-pub use outbox::{OutboxQueue, check_outbox, outbox_ddl};
+pub use outbox::{OutboxQueue, check_outbox, mysql_outbox_ddl, outbox_ddl, postgres_outbox_ddl};
 
 use crate::clock::Timestamp;
 use crate::error::Result;

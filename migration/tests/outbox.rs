@@ -48,7 +48,7 @@ impl SourceFile {
     }
 
     async fn open(&self, migration: &str) -> OutboxQueue {
-        OutboxQueue::open(&self.path, "outbox", migration, 1).await.unwrap()
+        OutboxQueue::sqlite(&self.path, "outbox", migration, 1).await.unwrap()
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_table_that_is_no_outbox_is_refused_with_the_statement_that_makes_one(
         let source = SourceFile::new(&[&statement]).await;
         for error in [
             check_outbox(&source.path, "outbox").await.unwrap_err(),
-            OutboxQueue::open(&source.path, "outbox", "m1", 1).await.unwrap_err(),
+            OutboxQueue::sqlite(&source.path, "outbox", "m1", 1).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Refused, "{statement}: {error:?}");
             assert!(error.to_string().contains(words), "{statement}: {error:?}");
@@ -112,7 +112,7 @@ async fn a_source_whose_text_is_not_utf8_is_refused() {
 async fn a_file_that_is_not_there_is_unavailable_and_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.db");
-    let error = OutboxQueue::open(&path, "outbox", "m1", 1).await.unwrap_err();
+    let error = OutboxQueue::sqlite(&path, "outbox", "m1", 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     assert!(!path.exists());
 }
@@ -314,7 +314,7 @@ async fn the_marks_of_an_older_epoch_do_not_bind_a_newer_one() {
     // The outbox is made anew, the mark stays.
     source.run("DROP TABLE outbox").await;
     source.run(&outbox_ddl("outbox")).await;
-    let queue = OutboxQueue::open(&source.path, "outbox", "m1", 2).await.unwrap();
+    let queue = OutboxQueue::sqlite(&source.path, "outbox", "m1", 2).await.unwrap();
     let start = queue.end("outbox").await.unwrap();
     queue.register("outbox", &start).await.unwrap();
     source.append("new").await;
@@ -342,7 +342,7 @@ async fn a_writer_at_work_does_not_hold_up_the_reader_of_a_wal_source() {
 async fn a_table_with_quotes_and_capitals_in_its_name_is_read() {
     let name = "Out \"box\"";
     let mut source = SourceFile::new(&[&outbox_ddl(name)]).await;
-    let queue = OutboxQueue::open(&source.path, "out \"box\"", "m1", 1).await.unwrap();
+    let queue = OutboxQueue::sqlite(&source.path, "out \"box\"", "m1", 1).await.unwrap();
     let partitions = queue.partitions().await.unwrap();
     assert_eq!(&*partitions[0], name);
     let start = queue.end(name).await.unwrap();

@@ -229,13 +229,6 @@ const BAD_PLAN: &[Bad] = &[
         None,
     ),
     (
-        "engine = \"sqlite\"\npath = \"service.db\"",
-        "engine = \"postgres\"\nurl = \"env:SOURCE_URL\"",
-        "read plan: field queue.kind, must be a queue that can be read from this source, found \
-             outbox in postgres",
-        Some("an outbox is read from a SQLite source"),
-    ),
-    (
         "table = \"outbox\"",
         "",
         "read plan: field queue.table, must name the outbox table in the source, found nothing",

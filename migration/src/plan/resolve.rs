@@ -6,8 +6,8 @@ mod table;
 
 use super::raw::{RawGate, RawLock, RawPlan, RawQueue, RawQueueKind};
 use super::{
-    BackfillPlan, CutoverPlan, DualWritePlan, Engine, GatePlan, InstancePlan, LockPlan, Plan,
-    QueuePlan, SourcePlan, VerifyPlan,
+    BackfillPlan, CutoverPlan, DualWritePlan, GatePlan, InstancePlan, LockPlan, Plan, QueuePlan,
+    SourcePlan, VerifyPlan,
 };
 use crate::error::{Error, ErrorKind, Result};
 use engine::Engines;
@@ -48,7 +48,6 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
         targets.push(InstancePlan { name: target.name, engine });
     }
     let queue = queue(raw.queue)?;
-    check_queue(&queue, &source.engine)?;
     let tables = table::resolve(raw.table, &queue, targets.len())?;
     table::check_same_database(&source.engine, &targets, &tables, &queue)?;
     table::check_may_hold_rows(&raw.target_may_hold_rows, &tables)?;
@@ -88,19 +87,6 @@ fn queue(raw: RawQueue) -> Result<QueuePlan> {
             Some(table) if !table.is_empty() => Ok(QueuePlan::Outbox { table }),
             _ => Err(invalid("queue.table", "name the outbox table in the source", "nothing")),
         },
-    }
-}
-
-/// What the queue is read from.
-fn check_queue(queue: &QueuePlan, source: &Engine) -> Result<()> {
-    match (queue, source) {
-        (QueuePlan::Outbox { .. }, Engine::Sqlite { .. }) => Ok(()),
-        (QueuePlan::Outbox { .. }, other) => Err(invalid(
-            "queue.kind",
-            "be a queue that can be read from this source",
-            format!("outbox in {}", other.name()),
-        )
-        .hint("an outbox is read from a SQLite source")),
     }
 }
 

@@ -1,79 +1,136 @@
 //! The transactional outbox: a table in the source, written in the same transaction as the data.
 //!
-//! Nothing is committed without being emitted, and ids are commit order: SQLite has one writer at
-//! a time, and `AUTOINCREMENT` never gives an id out twice. The table is the application's; these
-//! columns are read, by name:
+//! Nothing is committed without being emitted. The table is the application's; these columns are
+//! read, by name:
 //!
 //! | column | content |
 //! |---|---|
-//! | `id` | `INTEGER PRIMARY KEY AUTOINCREMENT`, given out by SQLite, never by the application |
+//! | `id` | counts up, given out by the database and never by the application |
 //! | `table_name` | the source table that changed |
 //! | `op` | `upsert` or `delete` |
 //! | `payload` | JSON object: the whole row, or for a delete at least its key columns |
 //! | `made_at` | microseconds since the Unix epoch |
 //!
-//! The outbox is opened read-only, but for `register`, `trim` and the clean-up. While a migration
-//! runs, only its `trim` may remove rows: a position names the row it comes after together with a
-//! hash of it, and finding that row gone or changed is how a restored source is noticed.
+//! The application writes the outbox row *after* the data row: then ids are commit order for each
+//! record, because the second of two that change it waits for the first. Over all records they are
+//! not, where transactions run side by side; the reader takes care of that (`horizon`).
+//!
+//! The outbox is only read, but for `register`, `trim` and the clean-up. While a migration runs, only
+//! its `trim` may remove rows: a position names the row it comes after together with a hash of it,
+//! and finding that row gone or changed is how a restored source is noticed.
 
 mod cell;
 mod consumer;
-mod evidence;
+mod engine;
+mod history;
+mod horizon;
 mod mark;
+mod mysql;
+mod postgres;
 mod row;
-mod statement;
-mod table;
+mod sqlite;
 
-pub use table::{check_outbox, outbox_ddl};
+pub use mysql::mysql_outbox_ddl;
+pub use postgres::postgres_outbox_ddl;
+pub use sqlite::{check_outbox, outbox_ddl};
 
 use super::place::{Evidence, Place, check_reached};
 use super::{Assignment, Consumer, Lag, Queue};
 use crate::clock::Timestamp;
-use crate::driver::sqlite::{CurrentFile, read_only, within};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::ServerUrl;
 use crate::position::{Position, Version};
 use crate::store::SideTable;
 use async_trait::async_trait;
 use consumer::OutboxConsumer;
-use evidence::{Names, highest, prove};
-use row::Row;
-use sqlx::Connection as _;
-use statement::Statements;
-use std::path::{Path, PathBuf};
+use engine::{Engine, Names, Reader};
+use history::prove;
+use horizon::Horizon;
+use mysql::MysqlEngine;
+use postgres::PostgresEngine;
+use sqlite::SqliteEngine;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
-/// The outbox of a SQLite source, as a queue of one partition that is named after the table.
+/// How long a look at the source waits for transactions that were open when it began: most end a
+/// moment later.
+const SETTLE_FOR: Duration = Duration::from_secs(2);
+
+/// Between two looks at them.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The outbox of a source, as a queue of one partition that is named after the table.
 #[derive(Debug)]
 pub struct OutboxQueue {
-    path: PathBuf,
     names: Names,
-    statements: Statements,
-    /// For everything but consuming, which has connections of its own.
-    source: Mutex<CurrentFile>,
+    engine: Box<dyn Engine>,
+    /// For everything but consuming, which has readers of its own.
+    looking: Mutex<Looking>,
+}
+
+#[derive(Debug)]
+struct Looking {
+    reader: Box<dyn Reader>,
+    horizon: Horizon,
 }
 
 impl OutboxQueue {
-    /// Opens the outbox `table` of the source at `path`. `source_epoch` leads every version.
+    /// Opens the outbox `table` of the SQLite source at `path`. `source_epoch` leads every version.
     ///
     /// # Errors
     /// `Refused` if the table is not fit to be an outbox, see [`check_outbox`]; errors of opening
     /// the file.
-    pub async fn open(
+    pub async fn sqlite(
         path: &Path,
         table: &str,
         migration: &str,
         source_epoch: u32,
     ) -> Result<Self> {
-        let mut source = CurrentFile::new(read_only(path));
-        let mut opened = source.take().await?;
-        table::check(&mut opened.connection, table).await?;
-        let table = table::spelling(&mut opened.connection, table).await?;
-        source.put_back(opened);
-        let statements = Statements::new(&table);
-        let names = Names { migration: migration.to_owned(), table, source_epoch };
-        Ok(Self { path: path.to_owned(), names, statements, source: Mutex::new(source) })
+        let (engine, names) =
+            SqliteEngine::open(path, names(table, migration, source_epoch)).await?;
+        Ok(Self::over(Box::new(engine), names))
+    }
+
+    /// Opens the outbox `table` of the PostgreSQL source that `url` leads to.
+    ///
+    /// # Errors
+    /// `Refused` if the table is not fit to be an outbox, see [`postgres_outbox_ddl`], or if the
+    /// server is a replica; those of opening the database.
+    pub async fn postgres(
+        url: &ServerUrl,
+        table: &str,
+        migration: &str,
+        source_epoch: u32,
+    ) -> Result<Self> {
+        let names = names(table, migration, source_epoch);
+        let (engine, names) = PostgresEngine::open(url, names).await?;
+        Ok(Self::over(Box::new(engine), names))
+    }
+
+    /// Opens the outbox `table` of the MySQL or MariaDB source that `url` leads to. The user needs
+    /// the privilege PROCESS.
+    ///
+    /// # Errors
+    /// `Refused` if the table is not fit to be an outbox, see [`mysql_outbox_ddl`], if the server is
+    /// a replica or one of several that are written to, or if the privilege lacks; those of opening
+    /// the database.
+    pub async fn mysql(
+        url: &ServerUrl,
+        table: &str,
+        migration: &str,
+        source_epoch: u32,
+    ) -> Result<Self> {
+        let (engine, names) = MysqlEngine::open(url, names(table, migration, source_epoch)).await?;
+        Ok(Self::over(Box::new(engine), names))
+    }
+
+    fn over(engine: Box<dyn Engine>, names: Names) -> Self {
+        let horizon = Horizon::new(engine.commits_in_order());
+        let looking = Mutex::new(Looking { reader: engine.reader(), horizon });
+        Self { names, engine, looking }
     }
 
     fn check_partition(&self, partition: &str) -> Result<()> {
@@ -83,6 +140,27 @@ impl OutboxQueue {
         Err(Error::new(ErrorKind::Refused, "read outbox: no such partition")
             .with("partition", partition)
             .with("outbox", &self.names.table))
+    }
+}
+
+fn names(table: &str, migration: &str, source_epoch: u32) -> Names {
+    Names { migration: migration.to_owned(), table: table.to_owned(), source_epoch }
+}
+
+impl Looking {
+    /// Whether everything up to `number`, which has been given out, shows now or never will.
+    async fn settle(&mut self, number: u64) -> Result<bool> {
+        let deadline = Instant::now() + SETTLE_FOR;
+        loop {
+            let settled = self.horizon.settle(&mut *self.reader, number).await;
+            if settled.inspect_err(|_| self.horizon.forget())? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 
@@ -98,25 +176,13 @@ impl Queue for OutboxQueue {
 
     async fn end(&self, partition: &str) -> Result<Position> {
         self.check_partition(partition)?;
-        let mut source = self.source.lock().await;
-        let mut opened = source.take().await?;
-        let (last, highest) = within("read end of outbox", async {
-            let mut transaction = opened.connection.begin().await?;
-            let last = sqlx::query(self.statements.last.clone())
-                .fetch_optional(&mut *transaction)
-                .await?
-                .map(|row| Row::read(&row))
-                .transpose()?;
-            let highest = highest(&mut transaction, &self.names).await?;
-            transaction.rollback().await?;
-            Ok((last, highest))
-        })
-        .await?;
-        source.put_back(opened);
+        let (last, highest) = self.looking.lock().await.reader.last().await?;
         let epoch = self.names.source_epoch;
         match last {
             Some(row) => Place::after(epoch, row.number(), row.witness(&mut Vec::new())),
-            None => Place::after_nothing(epoch, highest),
+            None if self.engine.commits_in_order() => Place::after_nothing(epoch, highest),
+            // What was given out may still come.
+            None => Place::before(epoch, 0),
         }
         .position()
     }
@@ -124,39 +190,28 @@ impl Queue for OutboxQueue {
     async fn source_shows(&self, partition: &str, position: &Position) -> Result<bool> {
         self.check_partition(partition)?;
         let place = Place::read(position)?;
-        let mut source = self.source.lock().await;
-        let mut opened = source.take().await?;
-        let highest =
-            within("read highest outbox id", highest(&mut opened.connection, &self.names)).await?;
-        source.put_back(opened);
-        // Queue and data are one file, so what the queue had once is shown, or was undone.
+        let mut looking = self.looking.lock().await;
+        let (_, highest) = looking.reader.last().await?;
+        // Queue and data are one database, so what the queue had once is shown, or was undone.
         let evidence = Evidence { epoch: self.names.source_epoch, highest, ..Evidence::default() };
         check_reached(place, &evidence).map_err(|error| error.with("outbox", partition))?;
-        Ok(true)
+        // A row below the position may be on its way.
+        looking.settle(place.number).await
     }
 
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {
         self.check_partition(partition)?;
         let place = Place::read(from)?;
-        let mut source = self.source.lock().await;
-        let mut opened = source.take().await?;
-        prove(&mut opened.connection, &self.names, &self.statements, place).await?;
-        let (highest, oldest) = within("read lag of outbox", async {
-            let highest: Option<i64> = sqlx::query_scalar(self.statements.highest_row.clone())
-                .fetch_one(&mut opened.connection)
-                .await?;
-            let oldest: Option<i64> = sqlx::query_scalar(self.statements.oldest_made_at.clone())
-                .bind(i64::try_from(place.offset()).unwrap_or(i64::MAX))
-                .fetch_optional(&mut opened.connection)
-                .await?;
-            Ok((highest, oldest))
-        })
-        .await?;
-        source.put_back(opened);
+        let mut looking = self.looking.lock().await;
+        prove(&mut *looking.reader, &self.names, place).await?;
+        let backlog = looking.reader.backlog(place.offset()).await?;
+        drop(looking);
         // Ids are counted, not rows: gaps only make it more than there is.
-        let after_last = highest.and_then(|id| u64::try_from(id).ok()).map_or(0, |id| id + 1);
-        let messages = after_last.saturating_sub(place.offset().max(1));
-        let age = match oldest {
+        let messages = match backlog.highest_row {
+            0 => 0,
+            highest => (highest + 1).saturating_sub(place.offset().max(1)),
+        };
+        let age = match backlog.oldest_made_at {
             Some(micros) if messages > 0 => Timestamp::now().since(Timestamp(micros)),
             _ => Duration::ZERO,
         };
@@ -169,34 +224,32 @@ impl Queue for OutboxQueue {
     }
 
     async fn consumer(&self) -> Result<Box<dyn Consumer>> {
-        let source = CurrentFile::new(read_only(&self.path));
-        Ok(Box::new(OutboxConsumer::new(self.names.clone(), self.statements.clone(), source)))
+        let horizon = Horizon::new(self.engine.commits_in_order());
+        Ok(Box::new(OutboxConsumer::new(self.names.clone(), self.engine.reader(), horizon)))
     }
 
     async fn register(&self, partition: &str, start: &Position) -> Result<()> {
         self.check_partition(partition)?;
-        mark::register(&self.path, &self.names, start).await
+        mark::register(&*self.engine, &self.names, start).await
     }
 
     async fn trim(&self, partition: &str, below: &Position) -> Result<u64> {
         self.check_partition(partition)?;
-        mark::trim(&self.path, &self.names, &self.statements, below).await
+        mark::trim(&*self.engine, &self.names, below).await
     }
 
     fn set_up_statements(&self) -> Vec<String> {
-        vec![format!("{};", statement::MARK_DDL)]
+        self.engine.set_up_statements()
     }
 
     async fn side_tables(&self) -> Result<Vec<SideTable>> {
-        let mut source = self.source.lock().await;
-        let mut opened = source.take().await?;
-        let tables = mark::side_tables(&mut opened.connection, &self.names).await?;
-        source.put_back(opened);
-        Ok(tables)
+        let rows = self.looking.lock().await.reader.mark_count().await?;
+        let table = |rows| SideTable { name: mark::MARK_TABLE.to_owned(), rows };
+        Ok((rows > 0).then(|| table(rows)).into_iter().collect())
     }
 
     async fn remove_side_tables(&self) -> Result<()> {
-        mark::remove_side_tables(&self.path, &self.names).await
+        self.engine.remove_marks().await
     }
 
     fn is_current(&self, position: &Position) -> Result<bool> {

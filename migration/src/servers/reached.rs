@@ -1,7 +1,7 @@
 //! Each server on its own, opened or not.
 
 use crate::checkpoint::{self, CheckpointStore};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lock::{KeyLock, RedisLock, SqliteLock};
 use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
 use crate::queue::{OutboxQueue, Queue};
@@ -80,16 +80,13 @@ pub(super) async fn open_target(
 }
 
 pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
-    match (&plan.queue, &plan.source.engine) {
-        (QueuePlan::Outbox { table }, Engine::Sqlite { path }) => {
-            Ok(Arc::new(OutboxQueue::open(path, table, &plan.id, plan.source.epoch).await?))
-        }
-        // A plan is refused with this before.
-        (QueuePlan::Outbox { .. }, other) => {
-            Err(Error::new(ErrorKind::Plan, "open outbox: it is read from SQLite only")
-                .with("source", other.name()))
-        }
-    }
+    let QueuePlan::Outbox { table } = &plan.queue;
+    let (id, epoch) = (&plan.id, plan.source.epoch);
+    Ok(Arc::new(match &plan.source.engine {
+        Engine::Sqlite { path } => OutboxQueue::sqlite(path, table, id, epoch).await?,
+        Engine::Postgres { url } => OutboxQueue::postgres(url, table, id, epoch).await?,
+        Engine::Mysql { url } => OutboxQueue::mysql(url, table, id, epoch).await?,
+    }))
 }
 
 pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {

@@ -81,6 +81,13 @@ impl Session {
             .await
     }
 
+    /// All rows of a query that has no values, each value as the server prints it. The server sees
+    /// the text as it is here.
+    pub(crate) async fn fetch_text(&mut self, sql: String) -> Result<Vec<MySqlRow>, Failure> {
+        let sql = AssertSqlSafe(sql);
+        self.call(async |connection| sqlx::raw_sql(sql).fetch_all(connection).await).await
+    }
+
     /// Hands the rows of a query to `take` until it breaks off. The rest is not waited for: the
     /// session is closed, because rows that nobody wants may be many.
     pub(crate) async fn each<E>(

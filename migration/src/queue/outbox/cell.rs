@@ -1,7 +1,4 @@
-//! One value of an outbox row, whatever storage class SQLite kept it in.
-
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef};
+//! One value of an outbox row, whatever the engine kept it as.
 
 /// A value with its storage class.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,22 +11,14 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    /// Takes a value as it is stored; nothing is converted.
-    pub(super) fn read(row: &SqliteRow, column: usize) -> sqlx::Result<Self> {
-        let value = row.try_get_raw(column)?;
-        if value.is_null() {
-            return Ok(Self::Null);
-        }
-        let class = value.type_info();
-        let cell = match class.name() {
-            "INTEGER" => <i64 as Decode<Sqlite>>::decode(value).map(Self::Integer),
-            "REAL" => <f64 as Decode<Sqlite>>::decode(value).map(Self::Real),
-            "TEXT" => {
-                <&[u8] as Decode<Sqlite>>::decode(value).map(|text| Self::Text(text.to_vec()))
-            }
-            _ => <&[u8] as Decode<Sqlite>>::decode(value).map(|blob| Self::Blob(blob.to_vec())),
-        };
-        cell.map_err(sqlx::Error::Decode)
+    /// A text that may be null.
+    pub(super) fn text(bytes: Option<&[u8]>) -> Self {
+        bytes.map_or(Self::Null, |bytes| Self::Text(bytes.to_vec()))
+    }
+
+    /// Bytes that may be null.
+    pub(super) fn blob(bytes: Option<&[u8]>) -> Self {
+        bytes.map_or(Self::Null, |bytes| Self::Blob(bytes.to_vec()))
     }
 
     /// Appends the class and the value, so that no two different rows share their bytes.

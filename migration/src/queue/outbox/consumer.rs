@@ -1,33 +1,28 @@
 //! Reading the outbox.
 
-use super::evidence::{Names, prove};
-use super::row::{Reading, Row};
-use super::statement::Statements;
-use crate::driver::sqlite::{CurrentFile, Opened, within};
+use super::engine::{Names, Reader};
+use super::history::prove;
+use super::horizon::Horizon;
+use super::row::{Reading, Row, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::queue::place::Place;
 use crate::queue::{Consumer, Delivery, Message};
 use async_trait::async_trait;
-use futures::TryStreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// SQLite tells nobody when a row arrives, so it is asked: often enough that the lag stays small,
-/// rarely enough that an idle reader costs a hundredth of a core.
+/// No engine tells when a row arrives, so it is asked: often enough that the lag stays small, rarely
+/// enough that an idle reader costs a hundredth of a core.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// Most bytes of one delivery, so that large payloads do not fill the memory. The message that
-/// crosses the bound is still delivered.
-const DELIVERY_BYTES_MAX: usize = 8 << 20;
 
 /// The one consumer of an outbox.
 #[derive(Debug)]
 pub(super) struct OutboxConsumer {
     names: Names,
-    statements: Statements,
-    source: CurrentFile,
+    reader: Box<dyn Reader>,
+    horizon: Horizon,
     reading: Reading,
     partition: Arc<str>,
     assigned: bool,
@@ -36,18 +31,19 @@ pub(super) struct OutboxConsumer {
 }
 
 impl OutboxConsumer {
-    pub(super) fn new(names: Names, statements: Statements, source: CurrentFile) -> Self {
+    pub(super) fn new(names: Names, reader: Box<dyn Reader>, horizon: Horizon) -> Self {
         let partition = Arc::from(names.table.as_str());
         let reading = Reading::new(names.source_epoch);
-        Self { names, statements, source, reading, partition, assigned: false, place: None }
+        Self { names, reader, horizon, reading, partition, assigned: false, place: None }
     }
 
     /// The messages after `place`, and the place after them.
     async fn read(&mut self, place: Place, messages_max: usize) -> Result<(Vec<Message>, Place)> {
-        let mut opened = self.source.take().await?;
-        let mut rows = self.rows(&mut opened, place, messages_max).await?;
-        self.witness(&mut opened, place, &mut rows).await?;
-        self.source.put_back(opened);
+        let mut taken = Taken::new(place, messages_max);
+        self.reader.rows(&mut taken).await?;
+        let mut rows = taken.into_rows();
+        self.witness(place, &mut rows).await?;
+        self.horizon.cut(&mut *self.reader, place, &mut rows).await?;
         let mut messages = Vec::with_capacity(rows.len());
         let mut next = place;
         for row in rows {
@@ -58,58 +54,16 @@ impl OutboxConsumer {
         Ok((messages, next))
     }
 
-    /// The row at the place, if it is there, and those after it.
-    async fn rows(
-        &self,
-        opened: &mut Opened,
-        place: Place,
-        messages_max: usize,
-    ) -> Result<Vec<Row>> {
-        let from = i64::try_from(place.number.max(1)).unwrap_or(i64::MAX);
-        // One more than asked for: the row that was read last comes along as the witness.
-        let limit = i64::try_from(messages_max.max(1)).unwrap_or(i64::MAX).saturating_add(1);
-        within("read outbox", async {
-            let mut rows = Vec::new();
-            let mut weight = 0;
-            let mut stream = sqlx::query(self.statements.from.clone())
-                .bind(from)
-                .bind(limit)
-                .fetch(&mut opened.connection);
-            while let Some(row) = stream.try_next().await? {
-                let row = Row::read(&row)?;
-                weight += row.weight();
-                let is_witness = rows.is_empty() && place.is_past(row.number());
-                rows.push(row);
-                if weight > DELIVERY_BYTES_MAX && !is_witness {
-                    break;
-                }
-            }
-            Ok(rows)
-        })
-        .await
-        .map(|mut rows: Vec<Row>| {
-            // Without a witness among them the last row is one more than asked for.
-            let extra = rows.first().is_some_and(|row| place.is_past(row.number()));
-            rows.truncate(messages_max.max(1) + usize::from(extra));
-            rows
-        })
-    }
-
     /// Takes the witness from the front of `rows` and proves that this is the history the place was
     /// made in.
-    async fn witness(
-        &mut self,
-        opened: &mut Opened,
-        place: Place,
-        rows: &mut Vec<Row>,
-    ) -> Result<()> {
+    async fn witness(&mut self, place: Place, rows: &mut Vec<Row>) -> Result<()> {
         let has_witness = rows.first().is_some_and(|row| place.is_past(row.number()));
         let proven = has_witness
             && place.witness != 0
             && rows.first().is_some_and(|row| row.witness(self.reading.buffer()) == place.witness);
         if !proven {
             // Usual only until the first message after a start at an empty outbox.
-            prove(&mut opened.connection, &self.names, &self.statements, place).await?;
+            prove(&mut *self.reader, &self.names, place).await?;
             if place.dealt > 0 && place.witness != 0 {
                 // The rows came from a moment at which the witness was not there or not the same,
                 // and now it is: trust neither, look again.
@@ -137,7 +91,8 @@ impl Consumer for OutboxConsumer {
         };
         let deadline = Instant::now() + wait;
         loop {
-            let (messages, next) = self.read(place, messages_max).await?;
+            let read = self.read(place, messages_max).await;
+            let (messages, next) = read.inspect_err(|_| self.horizon.forget())?;
             if !messages.is_empty() {
                 self.place = Some(next);
                 return Ok(Delivery::Messages {
@@ -162,9 +117,8 @@ impl Consumer for OutboxConsumer {
                 .with("outbox", &self.partition));
         }
         let place = Place::read(position)?;
-        let mut opened = self.source.take().await?;
-        prove(&mut opened.connection, &self.names, &self.statements, place).await?;
-        self.source.put_back(opened);
+        prove(&mut *self.reader, &self.names, place).await?;
+        self.horizon.forget();
         self.place = Some(place);
         Ok(())
     }

@@ -5,37 +5,29 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::queue::Message;
 use crate::queue::place::Place;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Table names kept at hand: more than a plan has, few enough to be searched one by one.
 const TOPICS_MAX: usize = 256;
 
+/// Most bytes of one delivery, so that large payloads do not fill the memory. The message that
+/// crosses the bound is still delivered.
+const DELIVERY_BYTES_MAX: usize = 8 << 20;
+
 /// A row as it is stored.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) id: i64,
-    table: Cell,
-    op: Cell,
-    payload: Cell,
-    made_at: Cell,
+    pub(super) table: Cell,
+    pub(super) op: Cell,
+    pub(super) payload: Cell,
+    pub(super) made_at: Cell,
 }
 
 impl Row {
-    /// Reads the columns in the order the statements name them.
-    pub(super) fn read(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            id: row.try_get(0)?,
-            table: Cell::read(row, 1)?,
-            op: Cell::read(row, 2)?,
-            payload: Cell::read(row, 3)?,
-            made_at: Cell::read(row, 4)?,
-        })
-    }
-
     pub(super) fn number(&self) -> u64 {
         // `check` refuses an outbox with ids below one, and nothing below one is asked for.
         u64::try_from(self.id).unwrap_or(0)
@@ -80,6 +72,52 @@ impl Row {
             payload: self.payload.into_bytes(),
             offset: self.id,
         })
+    }
+}
+
+/// The rows of one look at the outbox.
+#[derive(Debug)]
+pub(super) struct Taken {
+    place: Place,
+    rows_max: usize,
+    rows: Vec<Row>,
+    weight: usize,
+}
+
+impl Taken {
+    /// At most `rows_max` rows after `place`, and the one that it comes after.
+    pub(super) fn new(place: Place, rows_max: usize) -> Self {
+        Self { place, rows_max: rows_max.max(1), rows: Vec::new(), weight: 0 }
+    }
+
+    /// The lowest id that is asked for: of the row that was read last, which comes along as the
+    /// witness.
+    pub(super) fn from(&self) -> u64 {
+        self.place.number.max(1)
+    }
+
+    /// Most rows that are asked for.
+    pub(super) fn limit(&self) -> u64 {
+        u64::try_from(self.rows_max).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// Takes the next row, and says whether it was enough.
+    pub(super) fn take(&mut self, row: Row) -> ControlFlow<()> {
+        let is_witness = self.rows.is_empty() && self.place.is_past(row.number());
+        self.weight += row.weight();
+        self.rows.push(row);
+        if self.weight > DELIVERY_BYTES_MAX && !is_witness {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The rows; the first may be the witness.
+    pub(super) fn into_rows(mut self) -> Vec<Row> {
+        // Without a witness among them the last row is one more than asked for.
+        let extra = self.rows.first().is_some_and(|row| self.place.is_past(row.number()));
+        self.rows.truncate(self.rows_max + usize::from(extra));
+        self.rows
     }
 }
 

@@ -4,9 +4,6 @@ use crate::driver::sqlite::quoted;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use std::sync::Arc;
 
-/// The side table of the marks. Shared by every migration that reads an outbox of this source.
-pub(super) const MARK_TABLE: &str = "midflight_outbox_mark";
-
 pub(super) const MARK_DDL: &str = "CREATE TABLE IF NOT EXISTS midflight_outbox_mark (\
      migration TEXT NOT NULL, \
      outbox TEXT NOT NULL, \
@@ -20,26 +17,11 @@ pub(super) const HIGHEST: &str = "SELECT seq FROM sqlite_sequence WHERE name = ?
 pub(super) const HAS_MARKS: &str =
     "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
 
-/// A mark of an older epoch speaks of a history that is no more.
-pub(super) const MARK: &str = "SELECT position FROM midflight_outbox_mark \
-     WHERE migration = ?1 AND outbox = ?2 AND source_epoch = ?3";
+pub(super) const MARKS: &str =
+    "SELECT migration, source_epoch, position FROM midflight_outbox_mark WHERE outbox = ?1";
 
-/// The furthest-back reader that is not this migration.
-pub(super) const OTHER_READER: &str = "SELECT migration, position FROM midflight_outbox_mark \
-     WHERE outbox = ?2 AND migration <> ?1 ORDER BY position LIMIT 1";
-
-pub(super) const RAISE_MARK: &str = "INSERT INTO midflight_outbox_mark AS mark \
-     (migration, outbox, source_epoch, position, written_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-     ON CONFLICT (migration, outbox) DO UPDATE SET source_epoch = excluded.source_epoch, \
-     position = CASE WHEN excluded.source_epoch > mark.source_epoch THEN excluded.position \
-     ELSE max(mark.position, excluded.position) END, written_at = excluded.written_at \
-     WHERE excluded.source_epoch >= mark.source_epoch";
-
-pub(super) const FIRST_MARK: &str = "INSERT INTO midflight_outbox_mark AS mark \
-     (migration, outbox, source_epoch, position, written_at) VALUES (?1, ?2, ?3, ?4, ?5) \
-     ON CONFLICT (migration, outbox) DO UPDATE SET source_epoch = excluded.source_epoch, \
-     position = excluded.position, written_at = excluded.written_at \
-     WHERE excluded.source_epoch > mark.source_epoch";
+pub(super) const PUT_MARK: &str = "INSERT OR REPLACE INTO midflight_outbox_mark \
+     (migration, outbox, source_epoch, position, written_at) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 pub(super) const COUNT_MARKS: &str =
     "SELECT count(*) FROM midflight_outbox_mark WHERE migration = ?1 AND outbox = ?2";
