@@ -50,10 +50,17 @@ pub(crate) struct Bounded {
     task: Task,
     /// Its entities in order, or its two ends for a lock that takes intervals.
     entities: Vec<Key>,
-    /// The records to read, if not all of the interval.
-    only: Option<Vec<Key>>,
-    /// Keys found in it.
-    found: usize,
+    /// What to read, if not all of the interval.
+    only: Option<Only>,
+}
+
+/// What is read of an interval for a sample.
+#[derive(Debug)]
+struct Only {
+    /// The keys of the records.
+    keys: Vec<Key>,
+    /// How many there are in the interval.
+    of: usize,
 }
 
 impl Bounded {
@@ -93,16 +100,23 @@ impl<'a> Reader<'a> {
         mut task: Task,
         busy: Option<&(Key, Key)>,
     ) -> Result<Read> {
+        if let Some(entities) = self.interval(agenda, &mut task).await? {
+            let bounded = Box::new(Bounded { task, entities, only: None });
+            return self.read_unless_busy(agenda, bounded, busy).await;
+        }
         let (keys, count) = self.keys(agenda, &mut task).await?;
         if task.bound.is_none() {
             return Ok(Read::End);
         }
         let only = match self.copier.sample {
-            Some(sample) => Some(sample::chosen(sample, &self.copier.layout, &keys, count)?),
+            Some(sample) => {
+                let keys = sample::chosen(sample, &self.copier.layout, &keys, count)?;
+                Some(Only { keys, of: count })
+            }
             None => None,
         };
         let entities = match &only {
-            Some(only) => self.ends(only.iter().cloned().map(Ok), only.len())?,
+            Some(only) => self.ends(only.keys.iter().cloned().map(Ok), only.keys.len())?,
             None => self.ends(keys.rows().map(|row| row.key()), count)?,
         };
         if entities.is_empty() {
@@ -110,7 +124,15 @@ impl<'a> Reader<'a> {
             Counters::add_len(&self.copier.counters.passed, count);
             return Ok(Read::Nothing);
         }
-        let bounded = Box::new(Bounded { task, entities, only, found: count });
+        self.read_unless_busy(agenda, Box::new(Bounded { task, entities, only }), busy).await
+    }
+
+    async fn read_unless_busy(
+        &mut self,
+        agenda: &mut Agenda,
+        bounded: Box<Bounded>,
+        busy: Option<&(Key, Key)>,
+    ) -> Result<Read> {
         if !bounded.task.is_overdue() && bounded.meets(busy) {
             return Ok(Read::Wait(bounded));
         }
@@ -124,7 +146,7 @@ impl<'a> Reader<'a> {
         bounded: Box<Bounded>,
     ) -> Result<Read> {
         let locked = bounded.ends().map(|(first, last)| (first.clone(), last.clone()));
-        let Bounded { mut task, entities, only, found } = *bounded;
+        let Bounded { mut task, entities, only } = *bounded;
         let token = if task.is_overdue() {
             Counters::add(&self.copier.counters.unlocked, 1);
             None
@@ -140,7 +162,9 @@ impl<'a> Reader<'a> {
         // The rows are read after the lock: whoever changes one from here on sees it.
         let layout = &self.copier.layout;
         let rows = match &only {
-            Some(keys) => sample::in_order(self.copier.source.read(layout.source(), keys).await?)?,
+            Some(Only { keys, .. }) => {
+                sample::in_order(self.copier.source.read(layout.source(), keys).await?)?
+            }
             None => self.scan(agenda, &mut task).await?,
         };
         fault::point("backfill.read");
@@ -149,10 +173,29 @@ impl<'a> Reader<'a> {
             0 => None,
             count => Some((rows.row(0).key()?, rows.row(count - 1).key()?)),
         };
-        let passed = if only.is_some() { found } else { rows.len() };
+        let passed = only.map_or(rows.len(), |only| only.of);
         let parts = scatter(layout, &rows, self.copier.targets.len())?;
         let locked = locked.filter(|_| token.is_some());
         Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts, passed })))
+    }
+
+    /// Finds the bound of a fresh interval, and its two ends, without reading its keys: where the lock
+    /// needs no more, and the source can.
+    async fn interval(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Option<Vec<Key>>> {
+        let Copier { layout, source, lock, sample, .. } = self.copier;
+        if task.bound.is_some() || sample.is_some() || !lock.locks_intervals() {
+            return Ok(None);
+        }
+        let (lower, rows) = (self.lower(task), self.limit().rows_max);
+        let (keys, entity) = (layout.source_keys(), layout.entity_columns());
+        let Some((first, last)) = source.interval(keys, lower, self.until, entity, rows).await?
+        else {
+            return Ok(None);
+        };
+        let mut entities = vec![layout.entity(&first)?, layout.entity(&last)?];
+        entities.dedup();
+        agenda.found(task, Some(last));
+        Ok(Some(entities))
     }
 
     /// The keys of the interval, and how many of them belong to it; finds its bound if the source

@@ -108,6 +108,21 @@ pub trait Store: Send + Sync + Debug {
         limit: ReadLimit,
     ) -> Result<Batch>;
 
+    /// Finds the first key in (`after`, `until`] and the last of a batch that begins with it: `rows`
+    /// keys, or as many as end with a whole entity, which is the first `entity_columns` of a key, if
+    /// that leaves more than half of them. `None` if there are fewer than `rows`, or if the engine
+    /// has no cheaper way than a scan of the keys.
+    async fn interval(
+        &self,
+        _schema: &Arc<Schema>,
+        _after: Option<&Key>,
+        _until: Option<&Key>,
+        _entity_columns: usize,
+        _rows: usize,
+    ) -> Result<Option<(Key, Key)>> {
+        Ok(None)
+    }
+
     /// Reads the records with these keys, in any order; a key without a record is left out.
     async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch>;
 

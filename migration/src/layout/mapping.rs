@@ -78,6 +78,12 @@ impl Layout {
             )))
     }
 
+    /// How many columns of a record's key tell its entity.
+    #[must_use]
+    pub fn entity_columns(&self) -> usize {
+        self.entity_columns
+    }
+
     /// The entity that a record belongs to: the leading columns of its key.
     ///
     /// # Errors

@@ -162,6 +162,17 @@ impl Store for SqliteStore {
         read::scan(self, schema, (after, until), limit).await
     }
 
+    async fn interval(
+        &self,
+        schema: &Arc<Schema>,
+        after: Option<&Key>,
+        until: Option<&Key>,
+        entity_columns: usize,
+        rows: usize,
+    ) -> Result<Option<(Key, Key)>> {
+        read::interval(self, schema, (after, until), entity_columns, rows).await
+    }
+
     async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
         read::read(self, schema, keys).await
     }
@@ -300,12 +311,38 @@ impl Transactional for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::SqliteStore;
-    use crate::store::OpenMode;
+    use crate::key::Key;
+    use crate::store::{OpenMode, Store as _};
+    use crate::value::Value;
     use sqlx::Executor as _;
+    use std::sync::Arc;
 
     async fn bare(store: &SqliteStore, statement: &'static str) -> sqlx::Result<()> {
         let writer = store.pools.writer.as_ref().unwrap();
         writer.acquire().await?.execute(statement).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn the_copy_need_not_read_keys_to_know_its_next_interval() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source.db");
+        std::fs::write(&path, []).unwrap();
+        let store = SqliteStore::open("s", &path, "m", OpenMode::ReadWrite).await.unwrap();
+        bare(&store, "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER NOT NULL, PRIMARY KEY (a, b))")
+            .await
+            .unwrap();
+        bare(
+            &store,
+            "WITH n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
+             INSERT INTO t SELECT i / 10, i FROM n",
+        )
+        .await
+        .unwrap();
+        let schema = Arc::new(store.describe("t").await.unwrap().schema);
+        let key = |a, b| Key::new([Value::Int(a), Value::Int(b)]).unwrap();
+        let found = store.interval(&schema, Some(&key(1, 14)), None, 1, 20).await.unwrap();
+        assert_eq!(found, Some((key(1, 15), key(2, 29))));
+        assert_eq!(store.interval(&schema, Some(&key(9, 90)), None, 1, 20).await.unwrap(), None);
     }
 
     #[tokio::test]

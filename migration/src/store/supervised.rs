@@ -110,6 +110,18 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
         self.call("scan", || self.inner.scan(schema, after, until, limit)).await
     }
 
+    async fn interval(
+        &self,
+        schema: &Arc<Schema>,
+        after: Option<&Key>,
+        until: Option<&Key>,
+        entity_columns: usize,
+        rows: usize,
+    ) -> Result<Option<(Key, Key)>> {
+        let find = || self.inner.interval(schema, after, until, entity_columns, rows);
+        self.call("interval", find).await
+    }
+
     async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
         self.call("read", || self.inner.read(schema, keys)).await
     }

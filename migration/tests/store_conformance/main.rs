@@ -45,6 +45,7 @@ on_every_engine! {
         a_key_of_fewer_columns_lies_before_the_records_it_begins
         a_read_finds_the_keys_that_are_there
         null_and_empty_text_are_two_values
+        an_interval_ends_where_an_entity_ends_if_that_leaves_more_than_half
         split_points_cut_the_table_in_order
         a_small_table_has_few_split_points
         a_table_that_is_not_there_is_refused

@@ -111,6 +111,48 @@ pub(crate) async fn null_and_empty_text_are_two_values(bed: Bed) {
     assert_eq!(batch.row(1).value(2), Value::Text(""));
 }
 
+/// What [`Store::interval`] promises, from all keys.
+fn interval(keys: &[Key], entity_columns: usize, rows: usize) -> Option<(Key, Key)> {
+    let batch = keys.get(..rows)?;
+    let (first, last) = (batch.first()?, batch.last()?);
+    let entity = last.prefix(entity_columns).unwrap();
+    let whole = batch.iter().take_while(|key| **key < entity).count();
+    let is_enough = entity_columns < 2 && whole > rows / 2 + 1;
+    Some((first.clone(), if is_enough { batch[whole - 1].clone() } else { last.clone() }))
+}
+
+pub(crate) async fn an_interval_ends_where_an_entity_ends_if_that_leaves_more_than_half(bed: Bed) {
+    let names: Vec<String> = (0..60).map(|n| format!("{n:02}")).collect();
+    // Entities of one record, of a few, and one that is larger than a batch.
+    let owner = |n: usize| {
+        if n < 10 {
+            n
+        } else if n < 30 {
+            n / 4 + 20
+        } else {
+            n / 20 + 40
+        }
+    };
+    let edges: Vec<_> =
+        (0..60).map(|n| ((names[owner(n)].as_str(), names[n].as_str()), None)).collect();
+    put_edges(&bed, &edges).await;
+    let (schema, all) = (bed.layout.source_keys(), scan(&bed, None, None).await);
+    let high = Key::new([Value::Text(names[45].as_str())]).unwrap();
+    for after in std::iter::once(None).chain(all.iter().map(Some)) {
+        for (until, entity_columns) in [(None, 1), (None, 2), (Some(&high), 1)] {
+            let there = scan(&bed, after, until).await;
+            for rows in [1, 2, 4, 7, 10, 16] {
+                let found =
+                    bed.target.interval(schema, after, until, entity_columns, rows).await.unwrap();
+                // An engine may leave it to a scan.
+                let Some(found) = found else { continue };
+                let expected = interval(&there, entity_columns, rows);
+                assert_eq!(Some(found), expected, "{rows} after {after:?} until {until:?}");
+            }
+        }
+    }
+}
+
 pub(crate) async fn split_points_cut_the_table_in_order(bed: Bed) {
     let names: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
     let edges: Vec<_> = names.iter().map(|name| ((name.as_str(), "x"), None)).collect();

@@ -14,6 +14,9 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 use std::sync::Arc;
 
+/// Fewest keys of an interval that is found in two halves.
+const INTERVAL_MIN: usize = 4;
+
 /// The records with keys in (`after`, `until`], in key order.
 pub(super) async fn scan(
     store: &SqliteStore,
@@ -24,12 +27,9 @@ pub(super) async fn scan(
     let shape = store.shape(&schema.table).await?;
     let reader = Reader::new(store, schema, &shape)?;
     let mut arguments = SqliteArguments::default();
-    let lower = after.map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
-    let upper = until.map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
-    if upper == Some(0) {
+    let Some((lower, upper)) = reader.bind_bounds(&mut arguments, (after, until))? else {
         return Ok(Batch::new(Arc::clone(schema)));
-    }
-    let lower = lower.filter(|columns| *columns > 0);
+    };
     value::add(&mut arguments, i64::try_from(limit.rows_max.max(1)).unwrap_or(i64::MAX))?;
     let mut batch = Batch::new(Arc::clone(schema));
     let bytes_max = limit.bytes_max;
@@ -99,20 +99,41 @@ pub(super) async fn split_points(
     let reader = Reader::new(store, schema, &shape)?;
     let records = self::count(store, &schema.table).await?;
     let part = records / u64::try_from(count.max(1)).unwrap_or(u64::MAX);
-    let mut points = Vec::new();
+    let part = usize::try_from(part).unwrap_or(usize::MAX);
+    let mut points: Vec<Key> = Vec::new();
     while part > 0 && points.len() + 1 < count {
-        let mut arguments = SqliteArguments::default();
-        let lower = points.last().map(|key| reader.bind_key(&mut arguments, key)).transpose()?;
-        value::add(&mut arguments, i64::try_from(part - 1).unwrap_or(i64::MAX))?;
-        let sql = statement::key_after(schema, lower);
-        let found = sqlx::query_with(AssertSqlSafe(sql), arguments)
-            .fetch_optional(&store.pools.readers)
-            .await
-            .map_err(|error| reader.failed(error))?;
-        let Some(row) = found else { break };
-        points.push(reader.key_of(&row)?);
+        let Some(point) = reader.key_after((points.last(), None), part - 1).await? else { break };
+        points.push(point);
     }
     Ok(points)
+}
+
+/// See [`Store::interval`](crate::store::Store::interval): the engine walks over the keys, and only
+/// four of them are handed out.
+pub(super) async fn interval(
+    store: &SqliteStore,
+    schema: &Arc<Schema>,
+    (after, until): (Option<&Key>, Option<&Key>),
+    entity_columns: usize,
+    rows: usize,
+) -> Result<Option<(Key, Key)>> {
+    if rows < INTERVAL_MIN {
+        return Ok(None);
+    }
+    let shape = store.shape(&schema.table).await?;
+    let reader = Reader::new(store, schema, &shape)?;
+    let half = rows / 2;
+    let Some(first) = reader.key_after((after, until), 0).await? else { return Ok(None) };
+    let middle = reader.key_after((Some(&first), until), half - 1).await?;
+    let Some(middle) = middle else { return Ok(None) };
+    let last = reader.key_after((Some(&middle), until), rows - half - 2).await?;
+    let Some(last) = last else { return Ok(None) };
+    if entity_columns == schema.key.len() {
+        return Ok(Some((first, last)));
+    }
+    let entity = last.prefix(entity_columns)?;
+    let whole = reader.last_key((Some(&middle), Some(&entity))).await?;
+    Ok(Some((first, whole.unwrap_or(last))))
 }
 
 /// What reading one table takes.
@@ -140,6 +161,50 @@ impl<'a> Reader<'a> {
                 .map_err(|error| error.with("table", &self.schema.table).with("key", key))?;
         }
         Ok(columns.len())
+    }
+
+    /// Binds the bounds of a walk and returns how many columns each has; `None` if no key lies
+    /// between them.
+    fn bind_bounds(
+        &self,
+        arguments: &mut SqliteArguments,
+        (after, until): (Option<&Key>, Option<&Key>),
+    ) -> Result<Option<(Option<usize>, Option<usize>)>> {
+        let lower = after.map(|key| self.bind_key(arguments, key)).transpose()?;
+        let upper = until.map(|key| self.bind_key(arguments, key)).transpose()?;
+        // The key without columns is below every other.
+        Ok((upper != Some(0)).then_some((lower.filter(|columns| *columns > 0), upper)))
+    }
+
+    /// The key that comes after as many others in (`after`, `until`] as are to be passed over.
+    async fn key_after(
+        &self,
+        (after, until): (Option<&Key>, Option<&Key>),
+        passed: usize,
+    ) -> Result<Option<Key>> {
+        let mut arguments = SqliteArguments::default();
+        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
+            return Ok(None);
+        };
+        value::add(&mut arguments, i64::try_from(passed).unwrap_or(i64::MAX))?;
+        self.key(statement::key_after(self.schema, lower, upper), arguments).await
+    }
+
+    /// The last key in (`after`, `until`].
+    async fn last_key(&self, (after, until): (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
+        let mut arguments = SqliteArguments::default();
+        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
+            return Ok(None);
+        };
+        self.key(statement::last_key(self.schema, lower, upper), arguments).await
+    }
+
+    async fn key(&self, sql: String, arguments: SqliteArguments) -> Result<Option<Key>> {
+        let found = sqlx::query_with(AssertSqlSafe(sql), arguments)
+            .fetch_optional(&self.store.pools.readers)
+            .await
+            .map_err(|error| self.failed(error))?;
+        found.map(|row| self.key_of(&row)).transpose()
     }
 
     /// Runs a query and appends what it finds, up to the record that crosses `bytes_max`.

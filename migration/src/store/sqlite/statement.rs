@@ -65,11 +65,21 @@ pub(super) fn scan(schema: &Schema, lower: Option<usize>, upper: Option<usize>) 
     format!("SELECT {columns} {}", in_key_order(schema, lower, upper, "LIMIT ?"))
 }
 
-/// The key that lies some keys after the lower one: binds the lower key if there is one, the number
-/// of keys to pass over.
-pub(super) fn key_after(schema: &Schema, lower: Option<usize>) -> String {
+/// The key that lies some keys after the lower one: binds the lower key if there is one, the upper
+/// one if there is one, the number of keys to pass over.
+pub(super) fn key_after(schema: &Schema, lower: Option<usize>, upper: Option<usize>) -> String {
     let columns = qualified(schema, schema.key.iter().copied());
-    format!("SELECT {columns} {}", in_key_order(schema, lower, None, "LIMIT 1 OFFSET ?"))
+    format!("SELECT {columns} {}", in_key_order(schema, lower, upper, "LIMIT 1 OFFSET ?"))
+}
+
+/// The last key: binds the lower key if there is one, the upper one if there is one.
+pub(super) fn last_key(schema: &Schema, lower: Option<usize>, upper: Option<usize>) -> String {
+    let columns = qualified(schema, schema.key.iter().copied());
+    let descending =
+        schema.key.iter().map(|&column| format!("r.{} DESC", quote(&schema.columns[column].name)));
+    let condition = within(schema, lower, upper);
+    let (table, order) = (quote(&schema.table), join(descending));
+    format!("SELECT {columns} FROM {table} AS r {condition}ORDER BY {order} LIMIT 1")
 }
 
 fn in_key_order(
@@ -78,6 +88,12 @@ fn in_key_order(
     upper: Option<usize>,
     limit: &str,
 ) -> String {
+    let condition = within(schema, lower, upper);
+    let key = qualified(schema, schema.key.iter().copied());
+    format!("FROM {} AS r {condition}ORDER BY {key} {limit}", quote(&schema.table))
+}
+
+fn within(schema: &Schema, lower: Option<usize>, upper: Option<usize>) -> String {
     // A key of fewer columns sorts before every key that it begins.
     let bound = |columns: usize, whole: &str, part: &str| {
         let key = qualified(schema, schema.key.iter().copied().take(columns));
@@ -87,12 +103,10 @@ fn in_key_order(
     let lower = lower.map(|columns| bound(columns, ">", ">="));
     let upper = upper.map(|columns| bound(columns, "<=", "<"));
     let conditions: Vec<String> = lower.into_iter().chain(upper).collect();
-    let condition = match conditions.as_slice() {
+    match conditions.as_slice() {
         [] => String::new(),
         _ => format!("WHERE {} ", conditions.join(" AND ")),
-    };
-    let key = qualified(schema, schema.key.iter().copied());
-    format!("FROM {} AS r {condition}ORDER BY {key} {limit}", quote(&schema.table))
+    }
 }
 
 /// Records by key: binds `count` keys.
