@@ -101,14 +101,21 @@ pub(crate) enum OutboxCommand {
 
 /// What to decode.
 #[derive(Debug, Clone, clap::Args)]
-#[group(required = false, multiple = false)]
 pub(crate) struct ExplainArgs {
-    /// A file with one message: an outbox row as a JSON object.
-    #[arg(long, value_name = "FILE")]
+    /// A file with one message: an outbox row as a JSON object; for a topic the value as it is on
+    /// the wire.
+    #[arg(long, value_name = "FILE", conflicts_with = "count")]
     pub(crate) file: Option<PathBuf>,
-    /// So many messages of the queue, from the target's position on.
-    #[arg(short = 'n', long, default_value_t = 10)]
-    pub(crate) count: usize,
+    /// Only this topic; for a file the topic that it is read as.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    /// A file's key on the wire.
+    #[arg(long, value_name = "KEY", requires = "file")]
+    pub(crate) key: Option<String>,
+    /// So many messages of each partition, from the target's position on; the last ones where the
+    /// target is not set up.
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(crate) count: u16,
 }
 
 /// How long to apply.

@@ -111,7 +111,11 @@ impl LivePath {
             let polled = if gate.is_open() { Some(self.poll().await) } else { None };
             let mut polled = polled.transpose();
             if let Some(writing) = writing {
-                match self.end(writing).await? {
+                let revoked = match &polled {
+                    Ok(Some(Polled::Revoked(partitions))) => partitions.as_slice(),
+                    _ => &[],
+                };
+                match self.end(writing, revoked).await? {
                     Next::GoOn => {}
                     Next::Rewound(partition) => {
                         polled = polled.map(|it| it.map(|it| it.outside(&partition)));
@@ -208,11 +212,17 @@ impl LivePath {
         })
     }
 
-    async fn end(&mut self, writing: Writing) -> Result<Next> {
+    /// Waits for a batch. What keeps one from being applied whose partition is `revoked` by now is
+    /// its new owner's business: to be fenced by that one is what should happen.
+    async fn end(&mut self, writing: Writing, revoked: &[Arc<str>]) -> Result<Next> {
         let joined = writing.await;
         let (batch, applied) =
             joined.map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
+        let is_revoked = revoked.contains(&batch.place.partition);
         match applied {
+            Ok(applied @ Applied::Everywhere(_)) => self.conclude(&batch, applied).await,
+            Ok(_) if is_revoked => Ok(Next::GoOn),
+            Err(error) if is_revoked && error.kind() == ErrorKind::Unreadable => Ok(Next::GoOn),
             Ok(applied) => self.conclude(&batch, applied).await,
             Err(error) if error.kind() == ErrorKind::Unreadable => {
                 self.isolate(*batch, error).await

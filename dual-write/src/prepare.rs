@@ -3,7 +3,7 @@
 use crate::apply::Place;
 use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
-use migration::dead_letter::{self, DeadLetter, FailedChange};
+use migration::dead_letter::{self, DeadLetter, FailedChange, Mailbox};
 use migration::decode::{Change, Changes, Decoder, TableChanges};
 use migration::error::{Error, Result};
 use migration::key::Key;
@@ -87,6 +87,7 @@ pub struct Preparer {
     firsts: Arc<[Arc<TargetLayout>]>,
     instances: usize,
     checkpoint: Arc<dyn CheckpointStore>,
+    mailbox: Option<Arc<dyn Mailbox>>,
 }
 
 impl Preparer {
@@ -110,7 +111,14 @@ impl Preparer {
     ) -> Self {
         let first = |layout: &Arc<Layout>| layout.targets().first().cloned();
         let firsts = decoder.layouts().iter().filter_map(first).collect();
-        Self { decoder, firsts, instances, checkpoint }
+        Self { decoder, firsts, instances, checkpoint, mailbox: None }
+    }
+
+    /// The same, with a place that dead letters are written to as well.
+    #[must_use]
+    pub fn with_mailbox(mut self, mailbox: Option<Arc<dyn Mailbox>>) -> Self {
+        self.mailbox = mailbox;
+        self
     }
 
     /// Decodes and routes a batch.
@@ -191,7 +199,11 @@ impl Preparer {
 
     /// Makes the batch's dead letters durable.
     pub(crate) async fn keep_dead(&self, batch: &Prepared) -> Result<()> {
-        dead_letter::keep(&*self.checkpoint, &batch.dead).await
+        dead_letter::keep(&*self.checkpoint, &batch.dead).await?;
+        match &self.mailbox {
+            Some(mailbox) if !batch.dead.is_empty() => mailbox.put(&batch.dead).await,
+            _ => Ok(()),
+        }
     }
 }
 

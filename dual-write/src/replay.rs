@@ -32,10 +32,10 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    /// Replays letters of these tables.
+    /// Replays letters that `decoder` reads.
     #[must_use]
-    pub fn new(layouts: Vec<Arc<Layout>>, repairer: Repairer) -> Self {
-        Self { decoder: Decoder::new(layouts), repairer }
+    pub fn new(decoder: Decoder, repairer: Repairer) -> Self {
+        Self { decoder, repairer }
     }
 
     /// Replays one letter. Again is safe.

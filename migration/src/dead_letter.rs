@@ -11,8 +11,10 @@ use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::{Position, Version};
 use crate::queue::Message;
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 /// The beginning of the keys of all letters.
@@ -75,6 +77,14 @@ pub struct DeadLetter {
     pub fate: Fate,
     /// Who decided that, and why.
     pub decided_by: Option<String>,
+}
+
+/// A place beside the checkpoint store that letters are written to, for people.
+#[async_trait]
+pub trait Mailbox: Send + Sync + Debug {
+    /// Makes letters durable there. The position passes them afterwards, so one may be there again
+    /// after a crash.
+    async fn put(&self, letters: &[DeadLetter]) -> Result<()>;
 }
 
 /// What is known of a change that could not be applied.
@@ -161,24 +171,42 @@ impl DeadLetter {
         self.payload.as_deref()
     }
 
+    /// Its key on the wire.
+    #[must_use]
+    pub fn wire_key(&self) -> Option<&[u8]> {
+        self.wire_key.as_deref()
+    }
+
     /// Its headers, with those that Kafka Connect gives a dead letter.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, String)> {
-        let mut headers: Vec<(String, String)> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
-            .collect();
+        let text = |value: Vec<u8>| match String::from_utf8(value) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        self.wire_headers().into_iter().map(|(name, value)| (name, text(value))).collect()
+    }
+
+    /// The same, byte for byte.
+    #[must_use]
+    pub fn wire_headers(&self) -> Vec<(String, Vec<u8>)> {
+        let mut headers = self.headers.clone();
         for (name, value) in [
             ("topic", self.topic.clone()),
-            ("partition", self.partition.clone()),
+            ("partition", self.number_of_partition()),
             ("offset", self.offset.to_string()),
             ("stage", "VALUE_CONVERTER".to_owned()),
             ("exception.message", self.error.clone()),
         ] {
-            headers.push((format!("__connect.errors.{name}"), value));
+            headers.push((format!("__connect.errors.{name}"), value.into_bytes()));
         }
         headers
+    }
+
+    /// Kafka Connect writes a partition's number alone; a queue of another kind has none.
+    fn number_of_partition(&self) -> String {
+        let number = self.partition.strip_prefix(&format!("{}-", self.topic));
+        number.unwrap_or(&self.partition).to_owned()
     }
 
     /// The message as it came off the queue, at a place and version of the caller's: for another

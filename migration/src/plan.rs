@@ -4,14 +4,18 @@
 //! cannot be invalid in itself. Whether the live servers agree with it is for `check` to find out.
 
 mod fixed;
+mod kafka;
 mod raw;
 mod read;
 mod resolve;
 mod rules;
+mod secret_place;
 mod server_url;
 
 pub use fixed::Change;
+pub use kafka::{KafkaPlan, SaslMechanism, SaslPlan, TlsPlan};
 pub(crate) use read::nearest;
+pub use secret_place::SecretPlace;
 pub use server_url::ServerUrl;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -215,6 +219,19 @@ pub enum QueuePlan {
         /// The table's name.
         table: String,
     },
+    /// Topics of a Kafka cluster.
+    Kafka(Box<KafkaPlan>),
+}
+
+impl QueuePlan {
+    /// The outbox table, if the queue is one.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&str> {
+        match self {
+            Self::Outbox { table } => Some(table),
+            Self::Kafka(_) => None,
+        }
+    }
 }
 
 /// One instance of the target.

@@ -1,9 +1,11 @@
 //! Queues: ordered changes per partition, at least once, with opaque positions.
 
+mod kafka;
 mod memory;
 mod outbox;
 mod place;
 
+pub use kafka::{KafkaMailbox, KafkaQueue};
 pub use memory::{MemoryBackup, MemoryQueue};
 pub use outbox::{OutboxQueue, check_outbox, mysql_outbox_ddl, outbox_ddl, postgres_outbox_ddl};
 
@@ -111,6 +113,24 @@ pub trait Queue: Send + Sync + Debug {
 
     /// A version that no change at or after `position` falls below.
     async fn version_at(&self, partition: &str, position: &Position) -> Result<Version>;
+
+    /// Up to `messages_max` messages from `from` on, for people: nobody's consumer is disturbed.
+    /// Without a position the last ones, if the queue can tell which those are.
+    async fn peek(
+        &self,
+        partition: &str,
+        from: Option<&Position>,
+        messages_max: usize,
+    ) -> Result<Vec<Message>> {
+        let Some(from) = from else { return Ok(Vec::new()) };
+        let mut consumer = self.consumer().await?;
+        consumer.poll(messages_max, Duration::ZERO).await?;
+        consumer.seek(partition, from).await?;
+        match consumer.poll(messages_max, Duration::ZERO).await? {
+            Delivery::Messages { messages, .. } => Ok(messages),
+            _ => Ok(Vec::new()),
+        }
+    }
 
     /// A new consumer.
     async fn consumer(&self) -> Result<Box<dyn Consumer>>;

@@ -14,12 +14,14 @@ pub use set_up::SetUp;
 pub(crate) use whole_keys::whole_keys;
 
 use crate::checkpoint::{CheckpointStore, plan_record};
+use crate::dead_letter::Mailbox;
+use crate::decode::{Decoder, SourceTable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::Layout;
 use crate::lock::KeyLock;
-use crate::plan::{Plan, TablePlan};
+use crate::plan::{Plan, QueuePlan, TablePlan};
 use crate::process::operator;
-use crate::queue::Queue;
+use crate::queue::{KafkaMailbox, Queue};
 use crate::store::{OpenMode, Store, Supervision, Target};
 use std::sync::Arc;
 
@@ -42,9 +44,35 @@ pub struct Servers {
     pub layouts: Vec<Arc<Layout>>,
     /// What counts the calls to source and targets, and makes them again where that may help.
     pub supervision: Supervision,
+    /// Where dead letters are written to as well; `None`: nowhere.
+    pub mailbox: Option<Arc<dyn Mailbox>>,
+    /// The tables as messages are decoded into them.
+    tables: Vec<SourceTable>,
+    decoding: Decoding,
+}
+
+/// How messages of the queue are read.
+#[derive(Debug, Clone)]
+struct Decoding {
+    queue: QueuePlan,
+    source_epoch: u32,
 }
 
 impl Servers {
+    /// Reads the queue's messages.
+    ///
+    /// # Errors
+    /// `Plan` if the plan's topics do not fit together.
+    pub fn decoder(&self) -> Result<Decoder> {
+        match &self.decoding.queue {
+            QueuePlan::Outbox { .. } => Ok(Decoder::new(self.layouts.clone())),
+            QueuePlan::Kafka(kafka) => {
+                let epoch = self.decoding.source_epoch;
+                Decoder::with_topics(&self.tables, kafka.topics.clone(), epoch)
+            }
+        }
+    }
+
     /// Opens everything to work with it. The migration begins with this plan if it has not begun;
     /// otherwise nothing may have changed that must not.
     ///
@@ -83,11 +111,41 @@ impl Servers {
             targets.push(supervision.target(&format!("target/{}", instance.name), target));
         }
         refuse_twins(&targets)?;
-        let queue = reached::open_queue(plan).await?;
+        let queue = reached::open_queue(plan, &source).await?;
         let lock = reached::open_lock(plan).await?;
         let layouts = layouts(plan, &*source, &targets).await?;
-        Ok(Self { source, targets, queue, lock, checkpoint, layouts, supervision })
+        let mut tables = Vec::with_capacity(layouts.len());
+        for layout in &layouts {
+            tables.push(source_table(layout, &*source).await?);
+        }
+        let mailbox = match &plan.queue {
+            QueuePlan::Outbox { .. } => None,
+            QueuePlan::Kafka(kafka) => KafkaMailbox::open(kafka, &plan.id)?,
+        };
+        let mailbox = mailbox.map(|mailbox| Arc::new(mailbox) as Arc<dyn Mailbox>);
+        let decoding = Decoding { queue: plan.queue.clone(), source_epoch: plan.source.epoch };
+        Ok(Self {
+            source,
+            targets,
+            queue,
+            lock,
+            checkpoint,
+            layouts,
+            supervision,
+            mailbox,
+            tables,
+            decoding,
+        })
     }
+}
+
+/// A table with what its database says of the columns.
+async fn source_table(layout: &Arc<Layout>, source: &dyn Store) -> Result<SourceTable> {
+    let traits = source.column_traits(&layout.source().table).await?;
+    Ok(SourceTable::new(Arc::clone(layout), |column| {
+        let known = traits.iter().find(|(name, _)| name == column);
+        known.map(|(_, traits)| traits.clone()).unwrap_or_default()
+    }))
 }
 
 /// Two instances in one database would hold each other's records and fences. A plan cannot tell:

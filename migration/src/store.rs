@@ -5,6 +5,7 @@
 //! primitives of [`Transactional`]; an engine whose atomic step is one key or one row implements
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
+mod horizon;
 mod memory;
 mod mysql;
 mod postgres;
@@ -13,6 +14,7 @@ mod step;
 mod supervised;
 mod transactional;
 
+pub use horizon::Horizon;
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};
 pub use mysql::MysqlStore;
 pub use postgres::PostgresStore;
@@ -27,6 +29,7 @@ pub use transactional::{
 };
 
 use crate::batch::{Batch, Schema};
+use crate::decode::ColumnTraits;
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout::TargetLayout;
@@ -137,6 +140,27 @@ pub trait Store: Send + Sync + Debug {
     /// so no scan is sure to return it. An engine whose keys are never null has nothing to add.
     async fn null_in_key(&self, _schema: &Arc<Schema>) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// What this database has committed by now, as far as readers of its log could know. Asked of a
+    /// source whose queue is another server: what that has delivered lies below.
+    ///
+    /// # Errors
+    /// `Refused` if it cannot tell, such as a replica.
+    async fn horizon(&self) -> Result<Horizon> {
+        Ok(Horizon::Now)
+    }
+
+    /// Whether whatever is read from now on shows everything below `horizon`. To be asked again
+    /// until it does.
+    async fn shows(&self, _horizon: &Horizon) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// What the database says of a table's columns beyond their types, for messages that leave it
+    /// out, by name. An engine whose changes no producer writes in a form of its own has none.
+    async fn column_traits(&self, _table: &str) -> Result<Vec<(String, ColumnTraits)>> {
+        Ok(Vec::new())
     }
 }
 

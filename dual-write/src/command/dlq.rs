@@ -153,7 +153,7 @@ pub(super) async fn replay(
         targets: servers.targets.clone(),
         barrier: BARRIER_MAX,
     };
-    let replayer = Replayer::new(servers.layouts.clone(), repairer);
+    let replayer = Replayer::new(servers.decoder()?, repairer);
     let mut outcomes = Outcomes { letters: Vec::new() };
     let mut replayed = Vec::new();
     for letter in selected(store, selection).await? {

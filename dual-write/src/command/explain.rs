@@ -1,22 +1,18 @@
 //! `explain`: decodes messages and prints what they would write. Writes nothing.
 
 use crate::args::ExplainArgs;
-use migration::claim::partitions;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::clock::Timestamp;
-use migration::decode::Decoder;
+use migration::decode::{Decoder, FormatName, guess};
 use migration::error::{Chain, Error, ErrorKind, Result};
+use migration::plan::{KafkaPlan, Plan, QueuePlan};
 use migration::position::{Position, Version};
-use migration::queue::{Delivery, Message};
+use migration::queue::Message;
 use migration::route::route;
 use migration::servers::Servers;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::path::Path;
-use std::time::Duration;
-
-/// Longest wait for messages of a queue that has none.
-const POLL: Duration = Duration::from_secs(1);
 
 /// A message as `--file` gives it: the columns of an outbox row.
 #[derive(Debug, Deserialize)]
@@ -40,7 +36,10 @@ struct Explained {
 #[derive(Debug, Serialize)]
 struct ExplainedMessage {
     offset: String,
+    /// The topic; for an outbox the table that the row names.
     table: String,
+    /// The format that a message of a topic looks like. The plan states the one that is used.
+    looks_like: Option<FormatName>,
     writes: Vec<Write>,
     /// Why nothing is written, if so.
     note: Option<String>,
@@ -60,7 +59,9 @@ impl Report for Explained {
     fn text(&self) -> String {
         let mut lines = Vec::new();
         for message in &self.messages {
-            lines.push(format!("{} {}", message.offset, message.table));
+            let guess = message.looks_like.map(|name| format!(" (looks like {name})"));
+            let guess = guess.unwrap_or_default();
+            lines.push(format!("{} {}{guess}", message.offset, message.table));
             lines.extend(message.note.iter().map(|note| format!("  {note}")));
             for write in &message.writes {
                 let columns: Vec<String> =
@@ -80,15 +81,22 @@ impl Report for Explained {
 }
 
 pub(super) async fn run(args: &SharedArgs, what: &ExplainArgs) -> Result<Exit> {
-    let servers = Servers::open_existing(&args.load_plan()?).await?;
+    let plan = args.load_plan()?;
+    let is_topic = matches!(plan.queue, QueuePlan::Kafka(_));
+    let servers = Servers::open_existing(&plan).await?;
     let messages = match &what.file {
-        Some(file) => vec![read(file)?],
-        None => next(&servers, what.count).await?,
+        Some(file) => vec![read(&plan, file, what)?],
+        None => next(&servers, what).await?,
     };
-    let decoder = Decoder::new(servers.layouts.clone());
+    let decoder = servers.decoder()?;
     let mut explained = Explained { messages: Vec::with_capacity(messages.len()) };
     for message in &messages {
-        explained.messages.push(explain(&servers, &decoder, message)?);
+        let mut one = explain(&servers, &decoder, message)?;
+        if is_topic {
+            let (key, value) = (message.key.as_deref(), message.payload.as_deref());
+            one.looks_like = guess(key, value, &message.headers, &message.topic);
+        }
+        explained.messages.push(one);
     }
     print(args, &explained)?;
     let decoded = explained.messages.iter().all(|message| message.note.is_none());
@@ -101,6 +109,9 @@ fn explain(servers: &Servers, decoder: &Decoder, message: &Message) -> Result<Ex
     let errors = changes.undecodable.iter().map(|found| &found.error);
     let errors = errors.chain(routed.rejected.iter().map(|found| &found.error));
     let dead = errors.map(|error| format!("a dead letter: {}", Chain(error))).next();
+    let stop = changes.stop.as_ref().map(|stop| format!("stops here: {}", Chain(&stop.error)));
+    let mut ignored = changes.ignored.iter().filter(|(_, count)| *count > 0);
+    let ignored = ignored.next().map(|(reason, _)| format!("ignored: {}", reason.name()));
     let foreign =
         (changes.foreign > 0).then(|| "ignored: the plan moves no table of this name".to_owned());
     let mut writes = Vec::new();
@@ -131,11 +142,48 @@ fn explain(servers: &Servers, decoder: &Decoder, message: &Message) -> Result<Ex
         offset: message.offset.to_string(),
         table: message.topic.to_string(),
         writes,
-        note: dead.or(foreign),
+        looks_like: None,
+        note: dead.or(stop).or(foreign).or(ignored),
     })
 }
 
-fn read(file: &Path) -> Result<Message> {
+fn read(plan: &Plan, file: &Path, what: &ExplainArgs) -> Result<Message> {
+    match &plan.queue {
+        QueuePlan::Outbox { .. } => read_row(file),
+        QueuePlan::Kafka(kafka) => read_value(kafka, file, what),
+    }
+}
+
+/// A message of a topic.
+fn read_value(kafka: &KafkaPlan, file: &Path, what: &ExplainArgs) -> Result<Message> {
+    let topic = match (&what.topic, kafka.topics.as_slice()) {
+        (Some(topic), _) => topic,
+        (None, [only]) => &only.topic,
+        (None, _) => {
+            return Err(Error::new(ErrorKind::Plan, "read message: of which topic?")
+                .hint("name it with --topic; the plan has several"));
+        }
+    };
+    let value = std::fs::read(file).map_err(|error| {
+        Error::new(ErrorKind::Plan, "read message").with("file", file.display()).because(error)
+    })?;
+    // An editor ends a file with a line feed.
+    let value = value.strip_suffix(b"\n").map_or(value.clone(), <[u8]>::to_vec);
+    let place = Position::new(&[])?;
+    Ok(Message {
+        position: place,
+        next: place,
+        version: Some(Version::LOWEST),
+        made_at: Timestamp::now(),
+        key: what.key.as_ref().map(|key| key.clone().into_bytes()),
+        headers: Vec::new(),
+        topic: topic.as_str().into(),
+        payload: Some(value).filter(|value| !value.is_empty()),
+        offset: 0,
+    })
+}
+
+fn read_row(file: &Path) -> Result<Message> {
     let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::new(ErrorKind::Plan, "read message")
             .with("file", file.display())
@@ -163,25 +211,28 @@ fn read(file: &Path) -> Result<Message> {
     })
 }
 
-/// The next messages of the queue: from the target's position on, or from the beginning where the
+/// The next messages of each partition: from the target's position on, or the last ones where the
 /// target is not set up.
-async fn next(servers: &Servers, count: usize) -> Result<Vec<Message>> {
-    let mut consumer = servers.queue.consumer().await?;
+async fn next(servers: &Servers, what: &ExplainArgs) -> Result<Vec<Message>> {
     let mut found = Vec::new();
-    while found.len() < count {
-        match consumer.poll(count - found.len(), POLL).await? {
-            Delivery::Assigned(assigned) => {
-                for partition in assigned {
-                    let rows = partitions(&servers.targets, &partition).await?;
-                    if let Some(next) = rows.iter().map(|row| row.next).min() {
-                        consumer.seek(&partition, &next).await?;
-                    }
-                }
-            }
-            Delivery::Messages { messages, .. } => found.extend(messages),
-            Delivery::Idle => break,
-            Delivery::Revoked(_) => {}
+    for partition in servers.queue.partitions().await? {
+        let of_topic = |topic: &String| partition.strip_prefix(&**topic).is_some_and(is_number);
+        if !what.topic.as_ref().is_none_or(of_topic) {
+            continue;
         }
+        let mut next: Option<Position> = None;
+        for target in &servers.targets {
+            let row = target.partition(&partition).await?;
+            let seen = row.map(|row| row.next);
+            next = next.into_iter().chain(seen).min();
+        }
+        let peeked = servers.queue.peek(&partition, next.as_ref(), what.count.into());
+        found.extend(peeked.await?);
     }
     Ok(found)
+}
+
+/// Whether a partition's name goes on like this after its topic's.
+fn is_number(rest: &str) -> bool {
+    rest.strip_prefix('-').is_some_and(|number| number.parse::<u32>().is_ok())
 }

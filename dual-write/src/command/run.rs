@@ -47,7 +47,7 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let with = (args, &how.listen);
     let running =
         Running::start(&phase::DUAL_WRITE, with, &servers, Rate::Unlimited, shutdown).await?;
-    let parts = parts(&plan, &servers, &running);
+    let parts = parts(&plan, &servers, &running)?;
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
     let started = Instant::now();
@@ -64,19 +64,20 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     Ok(Exit::Done)
 }
 
-fn parts(plan: &Plan, servers: &Servers, running: &Running) -> LiveParts {
-    let layouts = servers.layouts.clone();
+fn parts(plan: &Plan, servers: &Servers, running: &Running) -> Result<LiveParts> {
+    let decoder = servers.decoder()?;
     let checkpoint = Arc::clone(&servers.checkpoint);
-    LiveParts {
+    let preparer = Preparer::with_decoder(decoder, servers.targets.len(), checkpoint);
+    Ok(LiveParts {
         queue: Arc::clone(&servers.queue),
         targets: servers.targets.clone(),
-        preparer: Arc::new(Preparer::new(layouts, servers.targets.len(), checkpoint)),
+        preparer: Arc::new(preparer.with_mailbox(servers.mailbox.clone())),
         hold: Hold { lock: Arc::clone(&servers.lock), wait: plan.lock.wait },
         owner: running.process.owner,
         batch_rows_max: plan.dual_write.batch_rows_max,
         poll: plan.dual_write.poll,
         counters: Arc::new(Counters::default()),
-    }
+    })
 }
 
 /// Stands by, applies, and stands by again when another consumer has taken over.

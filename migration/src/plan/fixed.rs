@@ -3,7 +3,8 @@
 //! Records are where they are because of it. Rates, sizes, gates and leases are not in it, nor is
 //! the source epoch, which the operator raises in the middle of a migration.
 
-use super::{Bucketing, Engine, InstancePlan, Order, Plan, QueuePlan, TablePlan};
+use super::{Bucketing, Engine, InstancePlan, KafkaPlan, Order, Plan, QueuePlan, TablePlan};
+use crate::decode::{Format, Versions};
 use crate::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +21,7 @@ struct Fixed<'a> {
     id: &'a str,
     order: Order,
     source: &'a Engine,
-    queue: &'a QueuePlan,
+    queue: FixedQueue<'a>,
     target: &'a [InstancePlan],
     table: &'a [TablePlan],
     cutover: FixedCutover<'a>,
@@ -30,6 +31,53 @@ struct Fixed<'a> {
 struct FixedCutover<'a> {
     flag: &'a str,
     bucketing: Bucketing,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FixedQueue<'a> {
+    Whole(&'a QueuePlan),
+    Kafka(FixedKafka<'a>),
+}
+
+/// Not how the brokers are reached, which moves while a cluster is served.
+#[derive(Serialize)]
+struct FixedKafka<'a> {
+    kind: &'static str,
+    group: &'a str,
+    topic: Vec<FixedTopic<'a>>,
+}
+
+/// Not what is done where a table is emptied, which the operator says in the middle of a migration.
+#[derive(Serialize)]
+struct FixedTopic<'a> {
+    topic: &'a str,
+    format: &'a Format,
+    versions: Versions,
+    table: &'a Option<String>,
+    database: &'a Option<String>,
+}
+
+impl<'a> FixedQueue<'a> {
+    fn of(queue: &'a QueuePlan) -> Self {
+        match queue {
+            QueuePlan::Outbox { .. } => Self::Whole(queue),
+            QueuePlan::Kafka(kafka) => Self::Kafka(FixedKafka::of(kafka)),
+        }
+    }
+}
+
+impl<'a> FixedKafka<'a> {
+    fn of(kafka: &'a KafkaPlan) -> Self {
+        let topics = kafka.topics.iter().map(|topic| FixedTopic {
+            topic: &topic.topic,
+            format: &topic.format,
+            versions: topic.versions,
+            table: &topic.table,
+            database: &topic.database,
+        });
+        Self { kind: "kafka", group: &kafka.group, topic: topics.collect() }
+    }
 }
 
 /// A field that differs from what was recorded.
@@ -59,7 +107,7 @@ impl Plan {
             id: &self.id,
             order: self.order,
             source: &self.source.engine,
-            queue: &self.queue,
+            queue: FixedQueue::of(&self.queue),
             target: &self.targets,
             table: &self.tables,
             cutover: FixedCutover { flag: &self.cutover.flag, bucketing: self.cutover.bucketing },

@@ -5,10 +5,12 @@
 
 mod column;
 mod place;
+mod queue;
 
 pub(super) use column::RawColumns;
 use place::RawEngine;
 pub(super) use place::{Misplaced, RawPlace};
+pub(super) use queue::{RawQueue, RawQueueKind, RawSasl, RawTls, RawTopic};
 
 use super::{Bucketing, Order};
 use crate::layout::{ShardBound, ShardFunction};
@@ -69,7 +71,8 @@ impl RawPlan {
     pub(super) fn misplaced(&self) -> Option<Misplaced> {
         let mut places = self.target.iter().map(RawTarget::place);
         let targets = places.find_map(Result::err);
-        self.source.place().err().or(targets).or_else(|| self.checkpoint.place().err())
+        let stores = self.source.place().err().or(targets);
+        stores.or_else(|| self.checkpoint.place().err()).or_else(|| self.queue.misplaced())
     }
 }
 
@@ -95,26 +98,6 @@ impl RawSource {
     pub(super) fn place(&self) -> Result<RawPlace, Misplaced> {
         RawPlace::of(&self.engine, self.path.as_deref(), self.url.as_deref())
     }
-}
-
-/// The queue.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Queue")]
-pub(super) struct RawQueue {
-    /// The kind of queue.
-    pub(super) kind: RawQueueKind,
-    /// Outbox: the table in the source.
-    pub(super) table: Option<String>,
-}
-
-/// A kind of queue.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "QueueKind")]
-pub(super) enum RawQueueKind {
-    /// A table in the source, written in the same transaction as the data.
-    Outbox,
 }
 
 /// One instance of the target.

@@ -1,13 +1,14 @@
 //! From what was written to a plan that is valid in itself.
 
 mod engine;
+mod queue;
 mod stage;
 mod table;
 
-use super::raw::{RawGate, RawLock, RawPlan, RawQueue, RawQueueKind};
+use super::raw::{RawGate, RawLock, RawPlan};
 use super::{
-    BackfillPlan, CutoverPlan, DualWritePlan, GatePlan, InstancePlan, LockPlan, Plan, QueuePlan,
-    SourcePlan, VerifyPlan,
+    BackfillPlan, CutoverPlan, DualWritePlan, GatePlan, InstancePlan, LockPlan, Plan, SourcePlan,
+    VerifyPlan,
 };
 use crate::error::{Error, ErrorKind, Result};
 use engine::Engines;
@@ -47,7 +48,8 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
         let engine = engines.target(&field, target.place())?;
         targets.push(InstancePlan { name: target.name, engine });
     }
-    let queue = queue(raw.queue)?;
+    let around = queue::Around { id: &raw.id, dir, tables: &raw.table };
+    let queue = queue::resolve(raw.queue, &around)?;
     let tables = table::resolve(raw.table, &queue, targets.len())?;
     table::check_same_database(&source.engine, &targets, &tables, &queue)?;
     table::check_may_hold_rows(&raw.target_may_hold_rows, &tables)?;
@@ -79,15 +81,6 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
     };
     plan.digest = plan.fixed_digest();
     Ok(plan)
-}
-
-fn queue(raw: RawQueue) -> Result<QueuePlan> {
-    match raw.kind {
-        RawQueueKind::Outbox => match raw.table {
-            Some(table) if !table.is_empty() => Ok(QueuePlan::Outbox { table }),
-            _ => Err(invalid("queue.table", "name the outbox table in the source", "nothing")),
-        },
-    }
 }
 
 fn lock(raw: &RawLock, engines: &mut Engines) -> Result<LockPlan> {

@@ -25,6 +25,10 @@ enum Written {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text, for the driver and nobody else.
     pub(crate) fn expose(&self) -> &str {
         &self.0

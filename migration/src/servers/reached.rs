@@ -1,10 +1,10 @@
 //! Each server on its own, opened or not.
 
 use crate::checkpoint::{self, CheckpointStore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{KeyLock, RedisLock, SqliteLock};
 use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
-use crate::queue::{OutboxQueue, Queue};
+use crate::queue::{KafkaQueue, OutboxQueue, Queue};
 use crate::store::{MysqlStore, OpenMode, PostgresStore, SqliteStore, Store, Target};
 use std::sync::Arc;
 
@@ -33,10 +33,18 @@ impl Reached {
         }
         let lock =
             if is_there(&plan.lock.engine) { open_lock(plan).await.map(Some) } else { Ok(None) };
+        let source = open_source(plan).await;
+        let queue = match (&source, plan.queue.outbox()) {
+            (Ok(source), _) => open_queue(plan, source).await,
+            // An outbox lies in the source and says itself why it cannot be opened.
+            (Err(_), Some(table)) => open_outbox(plan, table).await,
+            (Err(_), None) => Err(Error::new(ErrorKind::Unavailable, "open queue: not tried")
+                .hint("first the source has to be reachable")),
+        };
         Self {
-            source: open_source(plan).await,
+            source,
             targets,
-            queue: open_queue(plan).await,
+            queue,
             lock,
             checkpoint: checkpoint::open_if_begun(&plan.checkpoint, &plan.id).await,
         }
@@ -79,8 +87,17 @@ pub(super) async fn open_target(
     opened.map_err(|error| error.with("instance", name))
 }
 
-pub(super) async fn open_queue(plan: &Plan) -> Result<Arc<dyn Queue>> {
-    let QueuePlan::Outbox { table } = &plan.queue;
+pub(super) async fn open_queue(plan: &Plan, source: &Arc<dyn Store>) -> Result<Arc<dyn Queue>> {
+    match &plan.queue {
+        QueuePlan::Outbox { table } => open_outbox(plan, table).await,
+        QueuePlan::Kafka(kafka) => {
+            let (epoch, source) = (plan.source.epoch, Arc::clone(source));
+            Ok(Arc::new(KafkaQueue::open(kafka, &plan.id, epoch, source).await?))
+        }
+    }
+}
+
+async fn open_outbox(plan: &Plan, table: &str) -> Result<Arc<dyn Queue>> {
     let (id, epoch) = (&plan.id, plan.source.epoch);
     Ok(Arc::new(match &plan.source.engine {
         Engine::Sqlite { path } => OutboxQueue::sqlite(path, table, id, epoch).await?,

@@ -11,6 +11,7 @@
 mod config;
 mod describe;
 mod error;
+mod horizon;
 mod moment;
 mod read;
 mod shape;
@@ -20,9 +21,11 @@ mod transaction;
 mod value;
 
 use super::{
-    Access, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional,
+    Access, Horizon, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction,
+    Transactional,
 };
 use crate::batch::{Batch, Schema};
+use crate::decode::ColumnTraits;
 use crate::driver::mysql::{Database, Failure, Session, number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -189,6 +192,25 @@ impl Store for MysqlStore {
 
     async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64> {
         read::estimate(self, &schema.table).await
+    }
+
+    async fn horizon(&self) -> Result<Horizon> {
+        horizon::horizon(&self.database).await
+    }
+
+    async fn shows(&self, horizon: &Horizon) -> Result<bool> {
+        match horizon {
+            Horizon::Binlog { file, position } => {
+                horizon::shows(&self.database, *file, *position).await
+            }
+            _ => Ok(true),
+        }
+    }
+
+    async fn column_traits(&self, table: &str) -> Result<Vec<(String, ColumnTraits)>> {
+        let shape = self.shape(table).await?;
+        let columns = shape.columns.iter();
+        Ok(columns.map(|one| (one.name.clone(), ColumnTraits::mysql(&one.declared))).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod describe;
 mod error;
+mod horizon;
 mod jsonb;
 mod numeric;
 mod read;
@@ -13,9 +14,11 @@ mod transaction;
 mod value;
 
 use super::{
-    Access, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional,
+    Access, Horizon, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction,
+    Transactional,
 };
 use crate::batch::{Batch, Schema};
+use crate::decode::ColumnTraits;
 use crate::driver::pool::{Pool, Session, bounded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -188,6 +191,24 @@ impl Store for PostgresStore {
 
     async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64> {
         read::estimate(self, &schema.table).await
+    }
+
+    async fn horizon(&self) -> Result<Horizon> {
+        horizon::horizon(self).await
+    }
+
+    async fn shows(&self, horizon: &Horizon) -> Result<bool> {
+        match horizon {
+            Horizon::Transactions { below } => horizon::shows(self, *below).await,
+            _ => Ok(true),
+        }
+    }
+
+    async fn column_traits(&self, table: &str) -> Result<Vec<(String, ColumnTraits)>> {
+        let mut session = self.pool.session().await?;
+        let shape = self.shape(&mut session, table).await?;
+        let columns = shape.columns.iter();
+        Ok(columns.map(|one| (one.name.clone(), ColumnTraits::postgres(&one.declared))).collect())
     }
 }
 

@@ -5,10 +5,11 @@
 //! not its life.
 
 use super::{
-    AtomicStep, CopyOutcome, CopyStep, LiveOutcome, LiveStep, PurgeStep, ReadLimit, RepairStep,
-    SideTable, StartPosition, Store, TableDescription, Target,
+    AtomicStep, CopyOutcome, CopyStep, Horizon, LiveOutcome, LiveStep, PurgeStep, ReadLimit,
+    RepairStep, SideTable, StartPosition, Store, TableDescription, Target,
 };
 use crate::batch::{Batch, Schema};
+use crate::decode::ColumnTraits;
 use crate::error::Result;
 use crate::key::Key;
 use crate::layout::TargetLayout;
@@ -124,6 +125,18 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
 
     async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
         self.call("read", || self.inner.read(schema, keys)).await
+    }
+
+    async fn horizon(&self) -> Result<Horizon> {
+        self.call("horizon", || self.inner.horizon()).await
+    }
+
+    async fn shows(&self, horizon: &Horizon) -> Result<bool> {
+        self.call("shows", || self.inner.shows(horizon)).await
+    }
+
+    async fn column_traits(&self, table: &str) -> Result<Vec<(String, ColumnTraits)>> {
+        self.call("column_traits", || self.inner.column_traits(table)).await
     }
 
     async fn split_points(&self, schema: &Arc<Schema>, count: usize) -> Result<Vec<Key>> {

@@ -1,16 +1,21 @@
 //! What every queue promises, on every queue.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 
+#[path = "../kafka/broker.rs"]
+mod broker;
 mod rig;
 
-use migration::error::ErrorKind;
+use migration::error::{Error, ErrorKind};
 use migration::position::Position;
-use migration::queue::{Assignment, Consumer, Delivery, Message};
-use rig::{MemoryRig, Rig, ServerRig, SqliteRig};
+use migration::queue::{Consumer, Delivery, Message};
+use rig::{KafkaRig, MemoryRig, Rig, ServerRig, SqliteRig};
 use std::time::{Duration, Instant};
 
 /// A moment that a test is ready to lose.
 const NOW: Duration = Duration::from_millis(1);
+
+/// Longer than anything that is to come takes.
+const LIMIT: Duration = Duration::from_secs(30);
 
 async fn rigs() -> Vec<Box<dyn Rig>> {
     vec![
@@ -18,17 +23,52 @@ async fn rigs() -> Vec<Box<dyn Rig>> {
         Box::new(SqliteRig::new().await),
         Box::new(ServerRig::mysql().await),
         Box::new(ServerRig::postgres().await),
+        Box::new(KafkaRig::new().await),
     ]
 }
 
+async fn rigs_that_trim() -> Vec<Box<dyn Rig>> {
+    rigs().await.into_iter().filter(|rig| rig.can_trim()).collect()
+}
+
+/// A consumer, and how long it may take.
+struct Reader {
+    consumer: Box<dyn Consumer>,
+    moment: Duration,
+}
+
+impl Reader {
+    /// A consumer that has been assigned its partitions.
+    async fn new(rig: &dyn Rig) -> Self {
+        let mut consumer = rig.queue().consumer().await.unwrap();
+        let Delivery::Assigned(partitions) = consumer.poll(1, LIMIT).await.unwrap() else {
+            panic!("the first delivery assigns");
+        };
+        assert_eq!(partitions, rig.queue().partitions().await.unwrap());
+        Self { consumer, moment: rig.moment() }
+    }
+
+    async fn seek(&mut self, rig: &dyn Rig, position: &Position) {
+        self.consumer.seek(rig.partition(), position).await.unwrap();
+    }
+
+    /// The error that polling comes to.
+    async fn failure(&mut self) -> Error {
+        let began = Instant::now();
+        loop {
+            match self.consumer.poll(10, self.moment).await {
+                Err(error) => return error,
+                Ok(Delivery::Idle) => assert!(began.elapsed() < LIMIT, "no error came"),
+                Ok(other) => panic!("no error: {other:?}"),
+            }
+        }
+    }
+}
+
 /// A consumer that has been assigned its partitions and stands at `position`.
-async fn consumer_at(rig: &dyn Rig, position: &Position) -> Box<dyn Consumer> {
-    let mut consumer = rig.queue().consumer().await.unwrap();
-    let Delivery::Assigned(partitions) = consumer.poll(1, NOW).await.unwrap() else {
-        panic!("the first delivery assigns");
-    };
-    assert!(partitions.iter().any(|name| **name == *rig.partition()));
-    consumer.seek(rig.partition(), position).await.unwrap();
+async fn consumer_at(rig: &dyn Rig, position: &Position) -> Reader {
+    let mut consumer = Reader::new(rig).await;
+    consumer.seek(rig, position).await;
     consumer
 }
 
@@ -38,19 +78,23 @@ async fn end(rig: &dyn Rig) -> Position {
 
 type Batch = (Position, Position, Vec<Message>);
 
-async fn next_batch(consumer: &mut dyn Consumer, messages_max: usize) -> Option<Batch> {
-    match consumer.poll(messages_max, NOW).await.unwrap() {
-        Delivery::Messages { from, next, messages, .. } => Some((from, next, messages)),
-        Delivery::Idle => None,
-        other => panic!("neither messages nor idle: {other:?}"),
+/// The next messages; a gap alone is none.
+async fn next_batch(reader: &mut Reader, messages_max: usize) -> Option<Batch> {
+    loop {
+        match reader.consumer.poll(messages_max, reader.moment).await.unwrap() {
+            Delivery::Messages { messages, .. } if messages.is_empty() => {}
+            Delivery::Messages { from, next, messages, .. } => return Some((from, next, messages)),
+            Delivery::Idle => return None,
+            other => panic!("neither messages nor idle: {other:?}"),
+        }
     }
 }
 
 /// The next messages: where a gap might still be filled, what comes after it comes later.
-async fn read(consumer: &mut dyn Consumer, count: usize) -> (Position, Vec<String>) {
+async fn read(reader: &mut Reader, count: usize) -> (Position, Vec<String>) {
     let mut seen = Vec::new();
     loop {
-        let delivery = consumer.poll(count, Duration::from_secs(20)).await.unwrap();
+        let delivery = reader.consumer.poll(count, LIMIT).await.unwrap();
         let Delivery::Messages { next, messages, .. } = delivery else {
             panic!("{delivery:?} after {seen:?}");
         };
@@ -80,14 +124,10 @@ async fn expect_lost(rig: &dyn Rig, position: &Position, words: &str) {
 #[tokio::test]
 async fn partitions_are_assigned_first_and_nothing_comes_before_the_first_seek() {
     for mut rig in rigs().await {
-        assert_eq!(rig.queue().assignment(), Assignment::Lease);
+        assert_eq!(rig.queue().assignment(), rig.assignment());
         rig.append("1").await;
-        let mut consumer = rig.queue().consumer().await.unwrap();
-        let Delivery::Assigned(assigned) = consumer.poll(1, NOW).await.unwrap() else {
-            panic!("the first delivery assigns");
-        };
-        assert_eq!(assigned, rig.queue().partitions().await.unwrap());
-        assert!(next_batch(&mut *consumer, 1).await.is_none());
+        let mut consumer = Reader::new(&*rig).await;
+        assert!(next_batch(&mut consumer, 1).await.is_none());
     }
 }
 
@@ -100,7 +140,7 @@ async fn messages_come_in_order_and_each_batch_begins_where_the_last_ended() {
         }
         let mut consumer = consumer_at(&*rig, &start).await;
         let (mut at, mut seen) = (start, Vec::new());
-        while let Some((from, next, messages)) = next_batch(&mut *consumer, 10).await {
+        while let Some((from, next, messages)) = next_batch(&mut consumer, 10).await {
             assert_eq!(from, at);
             assert!(messages.len() <= 10);
             assert_eq!(next, messages.last().unwrap().next);
@@ -121,7 +161,7 @@ async fn positions_and_versions_rise_and_every_message_lies_between_its_two_posi
         }
         let mut consumer = consumer_at(&*rig, &start).await;
         let (mut at, mut version) = (start, None);
-        while let Some((from, next, messages)) = next_batch(&mut *consumer, 7).await {
+        while let Some((from, next, messages)) = next_batch(&mut consumer, 7).await {
             let lowest = rig.queue().version_at(rig.partition(), &from).await.unwrap();
             for message in &messages {
                 assert!(at <= message.position && message.position < message.next);
@@ -144,14 +184,15 @@ async fn a_seek_delivers_again_the_same_messages_at_the_same_positions() {
             rig.append(&n.to_string()).await;
         }
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, middle, first) = next_batch(&mut *consumer, 4).await.unwrap();
-        let (_, _, second) = next_batch(&mut *consumer, 4).await.unwrap();
-        consumer.seek(rig.partition(), &start).await.unwrap();
-        let (_, _, again) = next_batch(&mut *consumer, 4).await.unwrap();
+        let (_, middle, first) = next_batch(&mut consumer, 4).await.unwrap();
+        let (_, _, second) = next_batch(&mut consumer, 4).await.unwrap();
+        consumer.seek(&*rig, &start).await;
+        let (_, _, again) = next_batch(&mut consumer, 4).await.unwrap();
         assert_eq!(format!("{again:?}"), format!("{first:?}"));
         // Another consumer, after a crash, from the position that was kept.
+        drop(consumer);
         let mut other = consumer_at(&*rig, &middle).await;
-        let (_, _, again) = next_batch(&mut *other, 4).await.unwrap();
+        let (_, _, again) = next_batch(&mut other, 4).await.unwrap();
         assert_eq!(format!("{again:?}"), format!("{second:?}"));
     }
 }
@@ -164,9 +205,9 @@ async fn a_seek_to_before_a_single_message_delivers_it() {
             rig.append(&n.to_string()).await;
         }
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, _, messages) = next_batch(&mut *consumer, 5).await.unwrap();
-        consumer.seek(rig.partition(), &messages[3].position).await.unwrap();
-        let (_, _, again) = next_batch(&mut *consumer, 5).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 5).await.unwrap();
+        consumer.seek(&*rig, &messages[3].position).await;
+        let (_, _, again) = next_batch(&mut consumer, 5).await.unwrap();
         assert_eq!(payloads(&again), ["3", "4"]);
     }
 }
@@ -182,12 +223,12 @@ async fn gaps_in_the_numbering_are_passed() {
         rig.append("two").await;
         rig.skip().await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (next, seen) = read(&mut *consumer, 2).await;
+        let (next, seen) = read(&mut consumer, 2).await;
         assert_eq!(seen, ["one", "two"]);
-        assert!(next_batch(&mut *consumer, 10).await.is_none());
+        assert!(next_batch(&mut consumer, 10).await.is_none());
         assert_eq!(rig.queue().lag(rig.partition(), &next).await.unwrap().messages, 0);
         rig.append("three").await;
-        assert_eq!(read(&mut *consumer, 1).await.1, ["three"]);
+        assert_eq!(read(&mut consumer, 1).await.1, ["three"]);
     }
 }
 
@@ -198,10 +239,10 @@ async fn idle_comes_after_the_wait_and_a_message_ends_the_wait() {
         let mut consumer = consumer_at(&*rig, &start).await;
         let wait = Duration::from_millis(60);
         let began = Instant::now();
-        assert!(matches!(consumer.poll(1, wait).await.unwrap(), Delivery::Idle));
+        assert!(matches!(consumer.consumer.poll(1, wait).await.unwrap(), Delivery::Idle));
         assert!(began.elapsed() >= wait);
 
-        let polled = consumer.poll(1, Duration::from_secs(20));
+        let polled = consumer.consumer.poll(1, Duration::from_secs(20));
         let appended = async {
             tokio::task::yield_now().await;
             rig.append("late").await;
@@ -221,10 +262,10 @@ async fn a_poll_that_is_cancelled_loses_nothing() {
         for round in 0..50u32 {
             rig.append(&round.to_string()).await;
             let patience = Duration::from_micros(u64::from(round) * 20);
-            drop(tokio::time::timeout(patience, consumer.poll(0, NOW)).await);
-            consumer.seek(rig.partition(), &start).await.unwrap();
+            drop(tokio::time::timeout(patience, consumer.consumer.poll(0, NOW)).await);
+            consumer.seek(&*rig, &start).await;
         }
-        let (_, _, messages) = next_batch(&mut *consumer, 100).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 100).await.unwrap();
         assert_eq!(messages.len(), 50);
     }
 }
@@ -243,9 +284,9 @@ async fn lag_counts_what_is_left_and_its_age() {
         assert_eq!(lag.messages, 6);
         assert!(lag.age < Duration::from_secs(600), "{:?}", lag.age);
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, _) = next_batch(&mut *consumer, 4).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 4).await.unwrap();
         assert_eq!(queue.lag(rig.partition(), &next).await.unwrap().messages, 2);
-        let (_, next, _) = next_batch(&mut *consumer, 4).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 4).await.unwrap();
         let lag = queue.lag(rig.partition(), &next).await.unwrap();
         assert_eq!((lag.messages, lag.age), (0, Duration::ZERO));
     }
@@ -268,42 +309,42 @@ async fn a_source_that_was_put_back_does_not_look_like_one_that_lags() {
 
 #[tokio::test]
 async fn what_lies_before_a_trim_is_lost_and_what_lies_after_it_is_not() {
-    for mut rig in rigs().await {
+    for mut rig in rigs_that_trim().await {
         let start = end(&*rig).await;
         for n in 0..10 {
             rig.append(&n.to_string()).await;
         }
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, third, _) = next_batch(&mut *consumer, 3).await.unwrap();
-        let (_, sixth, _) = next_batch(&mut *consumer, 3).await.unwrap();
+        let (_, third, _) = next_batch(&mut consumer, 3).await.unwrap();
+        let (_, sixth, _) = next_batch(&mut consumer, 3).await.unwrap();
         // The message that the position comes after is kept as its witness.
         assert_eq!(rig.queue().trim(rig.partition(), &sixth).await.unwrap(), 5);
         assert_eq!(rig.queue().trim(rig.partition(), &sixth).await.unwrap(), 0);
         expect_lost(&*rig, &start, "trimmed").await;
         expect_lost(&*rig, &third, "trimmed").await;
-        let (_, _, messages) = next_batch(&mut *consumer, 10).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 10).await.unwrap();
         assert_eq!(payloads(&messages), ["6", "7", "8", "9"]);
         let mut other = consumer_at(&*rig, &sixth).await;
-        let (_, _, messages) = next_batch(&mut *other, 10).await.unwrap();
+        let (_, _, messages) = next_batch(&mut other, 10).await.unwrap();
         assert_eq!(payloads(&messages), ["6", "7", "8", "9"]);
     }
 }
 
 #[tokio::test]
 async fn a_consumer_that_stands_before_a_trim_is_told_and_skips_nothing() {
-    for mut rig in rigs().await {
+    for mut rig in rigs_that_trim().await {
         let start = end(&*rig).await;
         for n in 0..10 {
             rig.append(&n.to_string()).await;
         }
         let mut slow = consumer_at(&*rig, &start).await;
         let mut from_nothing = consumer_at(&*rig, &start).await;
-        next_batch(&mut *slow, 2).await.unwrap();
+        next_batch(&mut slow, 2).await.unwrap();
         let mut quick = consumer_at(&*rig, &start).await;
-        let (_, sixth, _) = next_batch(&mut *quick, 6).await.unwrap();
+        let (_, sixth, _) = next_batch(&mut quick, 6).await.unwrap();
         rig.queue().trim(rig.partition(), &sixth).await.unwrap();
         for behind in [&mut slow, &mut from_nothing] {
-            let error = behind.poll(10, NOW).await.unwrap_err();
+            let error = behind.failure().await;
             assert_eq!(error.kind(), ErrorKind::Lost, "{error:?}");
         }
     }
@@ -311,7 +352,7 @@ async fn a_consumer_that_stands_before_a_trim_is_told_and_skips_nothing() {
 
 #[tokio::test]
 async fn everything_can_be_trimmed_and_the_queue_goes_on() {
-    for mut rig in rigs().await {
+    for mut rig in rigs_that_trim().await {
         for n in 0..4 {
             rig.append(&n.to_string()).await;
         }
@@ -319,27 +360,27 @@ async fn everything_can_be_trimmed_and_the_queue_goes_on() {
         assert_eq!(rig.queue().trim(rig.partition(), &all).await.unwrap(), 3);
         assert_eq!(end(&*rig).await, all);
         let mut consumer = consumer_at(&*rig, &all).await;
-        assert!(next_batch(&mut *consumer, 1).await.is_none());
+        assert!(next_batch(&mut consumer, 1).await.is_none());
         rig.append("next").await;
-        let (_, _, messages) = next_batch(&mut *consumer, 5).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 5).await.unwrap();
         assert_eq!(payloads(&messages), ["next"]);
     }
 }
 
 #[tokio::test]
 async fn messages_removed_by_somebody_else_are_noticed() {
-    for mut rig in rigs().await {
+    for mut rig in rigs_that_trim().await {
         let start = end(&*rig).await;
         let mut offsets = Vec::new();
         for n in 0..6 {
             offsets.push(rig.append(&n.to_string()).await);
         }
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, position, _) = next_batch(&mut *consumer, 3).await.unwrap();
+        let (_, position, _) = next_batch(&mut consumer, 3).await.unwrap();
         for offset in &offsets[..4] {
             rig.remove(*offset).await;
         }
-        let error = consumer.poll(10, NOW).await.unwrap_err();
+        let error = consumer.failure().await;
         assert_eq!(error.kind(), ErrorKind::Lost, "{error:?}");
         expect_lost(&*rig, &position, "gone").await;
     }
@@ -353,10 +394,10 @@ async fn a_restored_source_is_noticed_before_it_has_caught_up() {
         rig.backup().await;
         rig.append("lost").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, messages) = next_batch(&mut *consumer, 10).await.unwrap();
+        let (_, next, messages) = next_batch(&mut consumer, 10).await.unwrap();
         assert_eq!(payloads(&messages), ["kept", "lost"]);
         rig.restore().await;
-        let error = consumer.poll(10, NOW).await.unwrap_err();
+        let error = consumer.failure().await;
         assert_eq!(error.kind(), ErrorKind::Lost, "{error:?}");
         assert!(error.next_step().unwrap().contains("source.epoch"));
         expect_lost(&*rig, &next, "backwards").await;
@@ -371,12 +412,12 @@ async fn a_restored_source_is_noticed_after_it_has_caught_up() {
         rig.backup().await;
         rig.append("lost").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, _) = next_batch(&mut *consumer, 10).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 10).await.unwrap();
         rig.restore().await;
         for n in 0..5 {
             rig.append(&n.to_string()).await;
         }
-        let error = consumer.poll(10, NOW).await.unwrap_err();
+        let error = consumer.failure().await;
         assert_eq!(error.kind(), ErrorKind::Lost, "{error:?}");
         expect_lost(&*rig, &next, "backwards").await;
     }
@@ -388,12 +429,17 @@ async fn a_source_restored_to_what_was_read_loses_nothing_and_goes_on() {
         let start = end(&*rig).await;
         rig.append("read").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        next_batch(&mut *consumer, 10).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 10).await.unwrap();
         rig.backup().await;
         rig.append("never read").await;
         rig.restore().await;
         rig.append("instead").await;
-        let (_, _, messages) = next_batch(&mut *consumer, 10).await.unwrap();
+        if rig.is_away_meanwhile() {
+            // A consumer may see that; the next one goes on.
+            drop(consumer);
+            consumer = consumer_at(&*rig, &next).await;
+        }
+        let (_, _, messages) = next_batch(&mut consumer, 10).await.unwrap();
         assert_eq!(payloads(&messages), ["instead"]);
     }
 }
@@ -412,14 +458,14 @@ async fn a_raised_source_epoch_makes_every_later_version_newer() {
         let start = end(&*rig).await;
         rig.append("after").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, _, messages) = next_batch(&mut *consumer, 10).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 10).await.unwrap();
         assert!(messages[0].version.unwrap() > old);
     }
 }
 
 #[tokio::test]
 async fn a_trim_from_another_history_is_refused() {
-    for mut rig in rigs().await {
+    for mut rig in rigs_that_trim().await {
         rig.append("kept").await;
         rig.backup().await;
         rig.append("lost").await;

@@ -16,7 +16,7 @@ pub(super) fn resolve(
         return Err(invalid("table", "hold at least one table", "none")
             .hint("write one [[table]] per source table, with [[table.into]] below it"));
     }
-    let QueuePlan::Outbox { table: outbox } = queue;
+    let outbox = queue.outbox();
     let mut tables: Vec<TablePlan> = Vec::with_capacity(raw.len());
     for (i, raw) in raw.into_iter().enumerate() {
         let field = format!("table[{i}]");
@@ -24,7 +24,7 @@ pub(super) fn resolve(
         if let Some(twin) = tables.iter().position(|other| other.name == raw.name) {
             return Err(twice(&format!("{field}.name"), &raw.name, &format!("table[{twin}]")));
         }
-        if raw.name == *outbox {
+        if outbox == Some(&*raw.name) {
             return Err(twice(&format!("{field}.name"), &raw.name, "queue.table"));
         }
         for (j, into) in raw.into.iter().enumerate() {
@@ -70,10 +70,11 @@ pub(super) fn check_same_database(
     if targets.iter().all(|target| target.engine != *source) {
         return Ok(());
     }
-    let QueuePlan::Outbox { table: outbox } = queue;
+    let outbox = queue.outbox();
     for (i, table) in tables.iter().enumerate() {
         for (j, into) in table.into.iter().enumerate() {
-            let read = into.name == *outbox || tables.iter().any(|other| other.name == into.name);
+            let read =
+                outbox == Some(&*into.name) || tables.iter().any(|other| other.name == into.name);
             if read {
                 return Err(invalid(
                     format!("table[{i}].into[{j}].name"),

@@ -1,0 +1,23 @@
+//! What a source has to show before something is read from it.
+//!
+//! "In the log" is not "visible": a change is handed to readers of the log a moment before a query
+//! sees it.
+
+/// Everything that was committed when this was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Horizon {
+    /// Whatever was committed is visible at once.
+    Now,
+    /// PostgreSQL: every transaction with a lower id has ended, visibly.
+    Transactions {
+        /// The id.
+        below: u64,
+    },
+    /// MariaDB: everything before this place of the binary log.
+    Binlog {
+        /// The number at the end of the file's name.
+        file: u64,
+        /// The position in it.
+        position: u64,
+    },
+}
