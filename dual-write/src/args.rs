@@ -112,6 +112,9 @@ pub(crate) struct ExplainArgs {
     /// A file's key on the wire.
     #[arg(long, value_name = "KEY", requires = "file")]
     pub(crate) key: Option<String>,
+    /// A file's headers on the wire.
+    #[arg(long = "header", value_name = "NAME=VALUE", requires = "file")]
+    pub(crate) headers: Vec<String>,
     /// So many messages of each partition, from the target's position on; the last ones where the
     /// target is not set up.
     #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1_000))]

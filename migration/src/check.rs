@@ -10,6 +10,7 @@ mod layout;
 mod lock;
 mod plan_unchanged;
 mod queue;
+mod queue_formats;
 mod source;
 mod source_keys;
 mod target;
@@ -40,6 +41,7 @@ pub async fn inspect(plan: &Plan, servers: &Reached) -> Findings {
     findings.extend(lock::check(&subject).await);
     findings.extend(plan_unchanged::check(&subject).await);
     findings.extend(queue::check(&subject).await);
+    findings.extend(queue_formats::check(&subject).await);
     findings.extend(source::check(&subject));
     findings.extend(source_keys::check(&subject).await);
     findings.extend(target::check(&subject));

@@ -169,6 +169,15 @@ fn read_value(kafka: &KafkaPlan, file: &Path, what: &ExplainArgs) -> Result<Mess
     })?;
     // An editor ends a file with a line feed.
     let value = value.strip_suffix(b"\n").map_or(value.clone(), <[u8]>::to_vec);
+    let mut headers = Vec::with_capacity(what.headers.len());
+    for header in &what.headers {
+        let (name, value) = header.split_once('=').ok_or_else(|| {
+            Error::new(ErrorKind::Plan, "read message: a header without a value")
+                .with("header", header)
+                .hint("write it as --header NAME=VALUE")
+        })?;
+        headers.push((name.to_owned().into(), value.as_bytes().to_vec()));
+    }
     let place = Position::new(&[])?;
     Ok(Message {
         position: place,
@@ -176,7 +185,7 @@ fn read_value(kafka: &KafkaPlan, file: &Path, what: &ExplainArgs) -> Result<Mess
         version: Some(Version::LOWEST),
         made_at: Timestamp::now(),
         key: what.key.as_ref().map(|key| key.clone().into_bytes()),
-        headers: Vec::new(),
+        headers,
         topic: topic.as_str().into(),
         payload: Some(value).filter(|value| !value.is_empty()),
         offset: 0,

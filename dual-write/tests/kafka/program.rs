@@ -1,0 +1,116 @@
+//! The program itself, with a plan that names a topic.
+
+use super::topic::Topic;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _, Row as _};
+use std::path::Path;
+use std::process::{Command, Output};
+
+const TABLE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)";
+
+fn plan(topic: &Topic) -> String {
+    let (brokers, name) = (&topic.brokers, &topic.name);
+    format!(
+        r#"
+format = 1
+id = "live"
+[source]
+engine = "sqlite"
+path = "service.db"
+[queue]
+kind = "kafka"
+brokers = ["{brokers}"]
+[[queue.topic]]
+name = "{name}"
+format = "plain"
+versions = "queue"
+table = "items"
+options = {{ op = {{ header = "op", upsert = ["upsert"], delete = ["delete"] }} }}
+[[target]]
+name = "new"
+engine = "sqlite"
+path = "new.db"
+[lock]
+engine = "sqlite"
+path = "locks.db"
+[checkpoint]
+engine = "sqlite"
+path = "checkpoint.db"
+[[table]]
+name = "items"
+key = ["id"]
+[[table.into]]
+name = "items"
+key = ["id"]
+columns = {{ id = "id", name = "name" }}
+[cutover]
+flag = "items"
+"#
+    )
+}
+
+async fn database(path: &Path) -> sqlx::SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    options.connect().await.unwrap()
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dual-write"));
+    command.args(["--config", "plan.toml", "--progress", "none"]).args(arguments);
+    command.current_dir(folder).output().unwrap()
+}
+
+fn expect(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = run(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{printed}\n{said}");
+    printed + &said
+}
+
+#[tokio::test]
+async fn a_plan_with_a_topic_is_checked_set_up_drained_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let topic = Topic::new(2).await;
+    std::fs::write(path.join("plan.toml"), plan(&topic)).unwrap();
+    database(&path.join("service.db")).await.execute(TABLE).await.unwrap();
+    let mut new = database(&path.join("new.db")).await;
+    new.execute(TABLE).await.unwrap();
+
+    let checked = expect(path, &["check"], 0);
+    assert!(checked.contains("queue-formats") && checked.contains("-0 0"), "{checked}");
+    topic.send("1", "upsert", r#"{"id":1,"name":"before"}"#).await;
+    expect(path, &["set-up"], 0);
+    for (key, op, payload) in [
+        ("1", "upsert", r#"{"id":1,"name":"one"}"#),
+        ("2", "upsert", r#"{"id":2,"name":"two"}"#),
+        ("1", "delete", r#"{"id":1}"#),
+        ("3", "upsert", r#"{"id":"three"}"#),
+    ] {
+        topic.send(key, op, payload).await;
+    }
+    let explained = expect(path, &["explain", "--topic", &topic.name], 3);
+    for part in ["looks like plain", "upsert new.items", "delete new.items", "a dead letter"] {
+        assert!(explained.contains(part), "no {part:?} in {explained}");
+    }
+    // Nothing was written by that.
+    let rows = new.fetch_all("SELECT id FROM items").await.unwrap();
+    assert!(rows.is_empty());
+    expect(path, &["run", "--until-drained"], 0);
+    let rows = new.fetch_all("SELECT id, name FROM items").await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].get::<i64, _>(0), rows[0].get::<&str, _>(1)), (2, "two"));
+    let letters = expect(path, &["dlq", "list"], 0);
+    assert!(letters.contains(&topic.name), "{letters}");
+
+    std::fs::write(path.join("message.json"), "{\"id\":9,\"name\":\"nine\"}\n").unwrap();
+    let explained = expect(path, &["explain", "--file", "message.json"], 3);
+    // Without its header nobody knows what it does.
+    assert!(explained.contains("a dead letter"), "{explained}");
+    let file = ["explain", "--file", "message.json", "--header", "op=upsert"];
+    let explained = expect(path, &file, 0);
+    assert!(explained.contains("upsert new.items: id = Int(9)"), "{explained}");
+    let trimmed = expect(path, &["outbox", "trim", "--yes"], 7);
+    assert!(trimmed.contains("retention"), "{trimmed}");
+}
