@@ -23,7 +23,7 @@ help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Carries out a whole migration under live writes, in three minutes; CHAOS=1 kills a phase every second
-	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p cutover -p service -p playbook
+	$(CARGO) build $(RELEASE) --no-default-features -p dual-write -p backfill -p verify -p cutover -p service -p playbook
 	rm -rf $(FLIGHT)/flight
 	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128 $(IN_TIME)
 

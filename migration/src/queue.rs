@@ -1,10 +1,12 @@
 //! Queues: ordered changes per partition, at least once, with opaque positions.
 
+#[cfg(feature = "kafka")]
 mod kafka;
 mod memory;
 mod outbox;
 mod place;
 
+#[cfg(feature = "kafka")]
 pub use kafka::{KafkaMailbox, KafkaQueue};
 pub use memory::{MemoryBackup, MemoryQueue};
 pub use outbox::{OutboxQueue, check_outbox, mysql_outbox_ddl, outbox_ddl, postgres_outbox_ddl};

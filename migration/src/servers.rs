@@ -4,6 +4,7 @@
 //! phase gets traits.
 
 mod alike;
+mod kafka;
 mod reached;
 mod set_up;
 mod whole_keys;
@@ -21,7 +22,7 @@ use crate::layout::Layout;
 use crate::lock::KeyLock;
 use crate::plan::{Plan, QueuePlan, TablePlan};
 use crate::process::operator;
-use crate::queue::{KafkaMailbox, Queue};
+use crate::queue::Queue;
 use crate::store::{OpenMode, Store, Supervision, Target};
 use std::sync::Arc;
 
@@ -120,9 +121,8 @@ impl Servers {
         }
         let mailbox = match &plan.queue {
             QueuePlan::Outbox { .. } => None,
-            QueuePlan::Kafka(kafka) => KafkaMailbox::open(kafka, &plan.id)?,
+            QueuePlan::Kafka(kafka) => kafka::open_mailbox(plan, kafka)?,
         };
-        let mailbox = mailbox.map(|mailbox| Arc::new(mailbox) as Arc<dyn Mailbox>);
         let decoding = Decoding { queue: plan.queue.clone(), source_epoch: plan.source.epoch };
         Ok(Self {
             source,

@@ -1,5 +1,6 @@
 //! Where a secret stands: in an environment variable or a file, never in the plan.
 
+#[cfg(feature = "kafka")]
 use super::server_url::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -39,12 +40,16 @@ impl SecretPlace {
     }
 
     /// Looks the secret up.
+    #[cfg(feature = "kafka")]
     pub(crate) fn reveal(&self) -> Result<Secret> {
         self.read().map(Secret::new)
     }
 
     /// Looks up what is no secret.
-    pub(crate) fn read(&self) -> Result<String> {
+    ///
+    /// # Errors
+    /// `Plan` if it is not there, or empty.
+    pub fn read(&self) -> Result<String> {
         let problem = |problem: &str| {
             Error::new(ErrorKind::Plan, format!("look up what the plan refers to: {problem}"))
                 .with("place", self)

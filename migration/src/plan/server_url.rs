@@ -25,6 +25,7 @@ enum Written {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    #[cfg(feature = "kafka")]
     pub(super) fn new(text: String) -> Self {
         Self(text)
     }

@@ -1,10 +1,11 @@
 //! Each server on its own, opened or not.
 
+use super::kafka;
 use crate::checkpoint::{self, CheckpointStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::{KeyLock, RedisLock, SqliteLock};
 use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
-use crate::queue::{KafkaQueue, OutboxQueue, Queue};
+use crate::queue::{OutboxQueue, Queue};
 use crate::store::{MysqlStore, OpenMode, PostgresStore, SqliteStore, Store, Target};
 use std::sync::Arc;
 
@@ -90,10 +91,7 @@ pub(super) async fn open_target(
 pub(super) async fn open_queue(plan: &Plan, source: &Arc<dyn Store>) -> Result<Arc<dyn Queue>> {
     match &plan.queue {
         QueuePlan::Outbox { table } => open_outbox(plan, table).await,
-        QueuePlan::Kafka(kafka) => {
-            let (epoch, source) = (plan.source.epoch, Arc::clone(source));
-            Ok(Arc::new(KafkaQueue::open(kafka, &plan.id, epoch, source).await?))
-        }
+        QueuePlan::Kafka(topics) => kafka::open_queue(plan, topics, source).await,
     }
 }
 
