@@ -18,6 +18,7 @@ pub(crate) use read::nearest;
 pub use secret_place::SecretPlace;
 pub use server_url::ServerUrl;
 
+use crate::decode::TopicFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{ShardBound, ShardFunction};
 use crate::value::ColumnType;
@@ -230,6 +231,15 @@ impl QueuePlan {
         match self {
             Self::Outbox { table } => Some(table),
             Self::Kafka(_) => None,
+        }
+    }
+
+    /// The topics, if the queue has any.
+    #[must_use]
+    pub fn topics(&self) -> &[TopicFormat] {
+        match self {
+            Self::Outbox { .. } => &[],
+            Self::Kafka(kafka) => &kafka.topics,
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use whole_keys::whole_keys;
 
 use crate::checkpoint::{CheckpointStore, plan_record};
 use crate::dead_letter::Mailbox;
-use crate::decode::{Decoder, SourceTable};
+use crate::decode::{Decoder, SourceTable, TopicFormat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::Layout;
 use crate::lock::KeyLock;
@@ -55,7 +55,8 @@ pub struct Servers {
 /// How messages of the queue are read.
 #[derive(Debug, Clone)]
 struct Decoding {
-    queue: QueuePlan,
+    /// None for an outbox.
+    topics: Vec<TopicFormat>,
     source_epoch: u32,
 }
 
@@ -65,12 +66,10 @@ impl Servers {
     /// # Errors
     /// `Plan` if the plan's topics do not fit together.
     pub fn decoder(&self) -> Result<Decoder> {
-        match &self.decoding.queue {
-            QueuePlan::Outbox { .. } => Ok(Decoder::new(self.layouts.clone())),
-            QueuePlan::Kafka(kafka) => {
-                let epoch = self.decoding.source_epoch;
-                Decoder::with_topics(&self.tables, kafka.topics.clone(), epoch)
-            }
+        let Decoding { topics, source_epoch } = &self.decoding;
+        match topics.is_empty() {
+            true => Ok(Decoder::new(self.layouts.clone())),
+            false => Decoder::with_topics(&self.tables, topics.clone(), *source_epoch),
         }
     }
 
@@ -123,7 +122,8 @@ impl Servers {
             QueuePlan::Outbox { .. } => None,
             QueuePlan::Kafka(kafka) => kafka::open_mailbox(plan, kafka)?,
         };
-        let decoding = Decoding { queue: plan.queue.clone(), source_epoch: plan.source.epoch };
+        let topics = plan.queue.topics().to_vec();
+        let decoding = Decoding { topics, source_epoch: plan.source.epoch };
         Ok(Self {
             source,
             targets,

@@ -82,6 +82,7 @@ fn what_cannot_work_is_refused_with_its_place_and_the_way_out() {
             "the format plain has no such option",
             "leave it out",
         ),
+        ("database = \"public\"", "table = \"orders\"", "queue.topic[1].versions", ""),
         ("table = \"orders\"", "table = \"order\"", "queue.topic[1].table", "\"orders\"?"),
         ("name = \"orders\"", "name = \"shop.public.items\"", "be unique", ""),
         ("name = \"orders\"", "name = \"the orders\"", "a-z A-Z 0-9 . _ -", ""),

@@ -3,9 +3,9 @@
 use crate::args::ExplainArgs;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::clock::Timestamp;
-use migration::decode::{Decoder, FormatName, guess};
+use migration::decode::{Decoder, FormatName, TopicFormat, guess};
 use migration::error::{Chain, Error, ErrorKind, Result};
-use migration::plan::{KafkaPlan, Plan, QueuePlan};
+use migration::plan::Plan;
 use migration::position::{Position, Version};
 use migration::queue::Message;
 use migration::route::route;
@@ -82,7 +82,7 @@ impl Report for Explained {
 
 pub(super) async fn run(args: &SharedArgs, what: &ExplainArgs) -> Result<Exit> {
     let plan = args.load_plan()?;
-    let is_topic = matches!(plan.queue, QueuePlan::Kafka(_));
+    let is_topic = !plan.queue.topics().is_empty();
     let servers = Servers::open_existing(&plan).await?;
     let messages = match &what.file {
         Some(file) => vec![read(&plan, file, what)?],
@@ -148,15 +148,15 @@ fn explain(servers: &Servers, decoder: &Decoder, message: &Message) -> Result<Ex
 }
 
 fn read(plan: &Plan, file: &Path, what: &ExplainArgs) -> Result<Message> {
-    match &plan.queue {
-        QueuePlan::Outbox { .. } => read_row(file),
-        QueuePlan::Kafka(kafka) => read_value(kafka, file, what),
+    match plan.queue.topics() {
+        [] => read_row(file),
+        topics => read_value(topics, file, what),
     }
 }
 
 /// A message of a topic.
-fn read_value(kafka: &KafkaPlan, file: &Path, what: &ExplainArgs) -> Result<Message> {
-    let topic = match (&what.topic, kafka.topics.as_slice()) {
+fn read_value(topics: &[TopicFormat], file: &Path, what: &ExplainArgs) -> Result<Message> {
+    let topic = match (&what.topic, topics) {
         (Some(topic), _) => topic,
         (None, [only]) => &only.topic,
         (None, _) => {

@@ -68,15 +68,56 @@ fn expect(folder: &Path, arguments: &[&str], code: i32) -> String {
     printed + &said
 }
 
-#[tokio::test]
-async fn a_plan_with_a_topic_is_checked_set_up_drained_and_explained() {
+/// A folder with databases and a plan.
+async fn set_up(topic: &Topic) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let topic = Topic::new(2).await;
-    std::fs::write(path.join("plan.toml"), plan(&topic)).unwrap();
-    database(&path.join("service.db")).await.execute(TABLE).await.unwrap();
+    std::fs::write(path.join("plan.toml"), plan(topic)).unwrap();
+    for name in ["service.db", "new.db"] {
+        database(&path.join(name)).await.execute(TABLE).await.unwrap();
+    }
+    folder
+}
+
+#[tokio::test]
+async fn the_way_out_that_the_errors_name_leads_out() {
+    let topic = Topic::new(1).await;
+    let folder = set_up(&topic).await;
+    let path = folder.path();
+    expect(path, &["set-up"], 0);
+    for id in 1..=5 {
+        let row = format!(r#"{{"id":{id},"name":"n"}}"#);
+        topic.send(&id.to_string(), "upsert", &row).await;
+    }
+    topic.forget_below(3).await;
+    let lost = expect(path, &["run", "--until-drained"], 1);
+    assert!(lost.contains("retention") && lost.contains("source.epoch"), "{lost}");
+    let anew = ["set-up", "--set", "source.epoch=1", "--yes"];
+    assert!(expect(path, &anew, 0).contains("began anew"));
+    let run = ["run", "--until-drained", "--set", "source.epoch=1"];
+    expect(path, &run, 0);
+
+    topic.grow(3).await;
+    let changed = expect(path, &run, 1);
+    assert!(changed.contains("was 1, is 3"), "{changed}");
+    let anew = ["set-up", "--set", "source.epoch=2", "--yes"];
+    assert!(expect(path, &anew, 0).contains("began anew"));
+    for id in 10..20 {
+        let row = format!(r#"{{"id":{id},"name":"n"}}"#);
+        topic.send(&id.to_string(), "upsert", &row).await;
+    }
+    expect(path, &["run", "--until-drained", "--set", "source.epoch=2"], 0);
     let mut new = database(&path.join("new.db")).await;
-    new.execute(TABLE).await.unwrap();
+    let rows = new.fetch_all("SELECT id FROM items WHERE id >= 10").await.unwrap();
+    assert_eq!(rows.len(), 10);
+}
+
+#[tokio::test]
+async fn a_plan_with_a_topic_is_checked_set_up_drained_and_explained() {
+    let topic = Topic::new(2).await;
+    let folder = set_up(&topic).await;
+    let path = folder.path();
+    let mut new = database(&path.join("new.db")).await;
 
     let checked = expect(path, &["check"], 0);
     assert!(checked.contains("queue-formats") && checked.contains("-0 0"), "{checked}");

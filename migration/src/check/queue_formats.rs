@@ -1,15 +1,14 @@
 //! What the messages of each topic cannot carry of a table: said before the first of them comes.
 
 use super::{Finding, Subject};
-use crate::decode::ColumnTraits;
+use crate::decode::{ColumnTraits, TopicFormat};
 use crate::layout::Layout;
-use crate::plan::QueuePlan;
 
 const NAME: &str = "queue-formats";
 
 pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let (QueuePlan::Kafka(kafka), Ok(source)) = (&subject.plan.queue, &subject.servers.source)
-    else {
+    let topics = subject.plan.queue.topics();
+    let (false, Ok(source)) = (topics.is_empty(), &subject.servers.source) else {
         return Vec::new();
     };
     let mut findings = Vec::new();
@@ -23,7 +22,7 @@ pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
             }
         };
         let traits = of_columns(layout, &traits);
-        for topic in &kafka.topics {
+        for topic in topics {
             if topic.table.as_ref().is_some_and(|table| table != name) {
                 continue;
             }
@@ -43,10 +42,14 @@ pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let count = kafka.topics.len();
-        findings.push(Finding::ok(NAME, format!("{count} topics carry every column whole")));
+        let message = format!("{} carry every column whole", names(topics));
+        findings.push(Finding::ok(NAME, message));
     }
     findings
+}
+
+fn names(topics: &[TopicFormat]) -> String {
+    topics.iter().map(|topic| topic.topic.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn of_columns(layout: &Layout, known: &[(String, ColumnTraits)]) -> Vec<ColumnTraits> {

@@ -7,6 +7,7 @@ mod mailbox;
 
 use broker::{LIMIT, admin, config, create_topic, open, plan, send};
 use migration::error::{Error, ErrorKind};
+use migration::plan::{KafkaPlan, SecretPlace};
 use migration::position::Position;
 use migration::queue::{Consumer, Delivery, Message, Queue};
 use rdkafka::admin::NewPartitions;
@@ -219,6 +220,45 @@ async fn a_look_at_messages_takes_no_partition_from_the_consumer() {
     assert_eq!(some[0].offset, 5);
     // Nothing was revoked.
     assert!(matches!(consumer.poll(1, MOMENT).await.unwrap(), Delivery::Idle));
+}
+
+#[tokio::test]
+async fn a_member_with_a_name_comes_back_to_its_partitions_and_a_second_of_that_name_is_told() {
+    let bed = Bed::new(2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut named = Vec::new();
+    for name in ["one", "two"] {
+        std::fs::write(folder.path().join(name), name).unwrap();
+        let place = SecretPlace::parse(&format!("file:{name}"), folder.path()).unwrap();
+        let plan = KafkaPlan { instance: Some(place), ..plan(&bed.brokers, &bed.topic) };
+        named.push(open(&plan, 1).await.unwrap());
+    }
+    let (mut one, both) = joined(&named[0]).await;
+    assert_eq!(both.len(), 2);
+    let mut two = named[1].consumer().await.unwrap();
+    // The second takes one of the two away.
+    let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
+    let began = Instant::now();
+    while of_one.len() != 1 || of_two.len() != 1 {
+        for (consumer, own) in [(&mut one, &mut of_one), (&mut two, &mut of_two)] {
+            match consumer.poll(1, Duration::from_millis(50)).await.unwrap() {
+                Delivery::Assigned(partitions) => *own = partitions,
+                Delivery::Revoked(_) => own.clear(),
+                _ => {}
+            }
+        }
+        assert!(began.elapsed() < LIMIT, "{of_one:?} {of_two:?}");
+    }
+    // The first restarts: nobody else is asked to move.
+    drop(one);
+    let (mut again, partitions) = joined(&named[0]).await;
+    assert_eq!(partitions, of_one);
+    assert!(matches!(two.poll(1, MOMENT).await.unwrap(), Delivery::Idle));
+    // Another process under its name.
+    let (_other, _) = joined(&named[0]).await;
+    let error = failure(&mut *again).await;
+    assert_eq!(error.kind(), ErrorKind::Fenced, "{error:?}");
+    assert!(error.next_step().unwrap().contains("queue.instance"), "{error:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::engine::absolute;
 use super::{Result, invalid, millis};
-use crate::decode::{Format, TopicFormat};
+use crate::decode::{Format, TopicFormat, Versions};
 use crate::error::Error;
 use crate::plan::raw::{RawQueue, RawQueueKind, RawSasl, RawTable, RawTls, RawTopic};
 use crate::plan::{KafkaPlan, QueuePlan, SaslPlan, SecretPlace, TlsPlan, nearest};
@@ -110,9 +110,24 @@ fn topics(raw: Vec<RawTopic>, tables: &[RawTable]) -> Result<Vec<TopicFormat>> {
             let found = format!("{:?}, which is there before", topic.topic);
             return Err(invalid(format!("{field}.name"), "be unique", found));
         }
+        one_order(&field, &topic, &topics)?;
         topics.push(topic);
     }
     Ok(topics)
+}
+
+/// The places in two topics are in no order, nor is one with what a message tells.
+fn one_order(field: &str, topic: &TopicFormat, before: &[TopicFormat]) -> Result<()> {
+    let is_queue = |topic: &TopicFormat| topic.versions == Versions::Queue;
+    let twin = before.iter().find(|other| {
+        topic.table.is_some() && other.table == topic.table && (is_queue(topic) || is_queue(other))
+    });
+    let Some(twin) = twin else { return Ok(()) };
+    Err(invalid(
+        format!("{field}.versions"),
+        "order the changes of a table that two topics carry, as only the messages can",
+        format!("\"queue\" in it or in {:?}", twin.topic),
+    ))
 }
 
 fn topic(field: &str, raw: RawTopic, tables: &[RawTable]) -> Result<TopicFormat> {

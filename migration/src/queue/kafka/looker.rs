@@ -20,6 +20,12 @@ use std::time::{Duration, Instant};
 /// Between two looks at what librdkafka complains about.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a topic may be unknown to a broker that was made elsewhere.
+const PROPAGATION: Duration = Duration::from_secs(2);
+
+/// Between two looks for a topic.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Most events that are left over from one look.
 const LEFT_MAX: usize = 10_000;
 
@@ -183,7 +189,20 @@ fn drain(client: &BaseConsumer<Context>) {
     }
 }
 
+/// A broker learns of a new topic a moment after it was made.
 fn count(client: &BaseConsumer<Context>, topic: &str) -> Result<u32> {
+    let deadline = Instant::now() + PROPAGATION;
+    loop {
+        match count_now(client, topic) {
+            Err(error) if error.kind() == ErrorKind::Refused && Instant::now() < deadline => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            counted => return counted,
+        }
+    }
+}
+
+fn count_now(client: &BaseConsumer<Context>, topic: &str) -> Result<u32> {
     let metadata = client
         .client()
         .fetch_metadata(Some(topic), REQUEST)
