@@ -87,11 +87,17 @@ impl Batch {
         let column = &self.schema.columns[self.ends.len() % self.schema.columns.len()];
         let fits = value.fits(column.column_type) && (column.nullable || value != Value::Null);
         if !fits {
+            let found = match (value, column.column_type) {
+                (Value::Int(_), ColumnType::Int | ColumnType::Unsigned) => {
+                    "an integer out of its range"
+                }
+                _ => value.kind(),
+            };
             return Err(Error::new(ErrorKind::Unreadable, "read value")
                 .with("table", &self.schema.table)
                 .with("column", &column.name)
                 .with("type", column.column_type)
-                .with("found", value.kind()));
+                .with("found", found));
         }
         value.encode(&mut self.bytes)?;
         self.ends.push(self.bytes.len());
