@@ -168,6 +168,7 @@ fn items() -> SourceTable {
                     name: name.to_owned(),
                     from: name.to_owned(),
                     column_type: None,
+                    loses: None,
                 })
                 .into(),
         }],

@@ -317,6 +317,23 @@ pub struct ColumnPlan {
     pub from: String,
     /// The type, where the plan states it because the database cannot.
     pub column_type: Option<ColumnType>,
+    /// What its values may lose on the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loses: Option<Loss>,
+}
+
+/// A loss that the plan accepts in a column. Without its name there, a value that would suffer it is
+/// refused.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Zero bytes in a text are left out: PostgreSQL holds none.
+    Nul,
+    /// Days that are none, such as 0000-00-00 and 2024-00-00, become null. `types` takes the source
+    /// column for text.
+    ZeroDate,
 }
 
 /// Settings of `dual-write`.

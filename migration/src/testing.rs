@@ -175,6 +175,7 @@ fn table_plan(instances: usize) -> TablePlan {
             name: name.to_owned(),
             from: from.to_owned(),
             column_type: None,
+            loses: None,
         };
         names.iter().map(column).collect()
     };

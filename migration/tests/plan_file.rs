@@ -129,7 +129,7 @@ const NO_PLAN: &[Bad] = &[
     (
         "type = \"decimal\"",
         "typ = \"decimal\"",
-        "read plan: line 46, column 38: unknown field `typ`, expected `from` or `type`",
+        "read plan: line 46, column 38: unknown field `typ`, expected one of `from`, `type`, `loses`",
         Some("did you mean `type`?"),
     ),
     (
@@ -156,7 +156,7 @@ const NO_PLAN: &[Bad] = &[
         "requirement = \"constraint\"",
         "requirement = 7",
         "read plan: line 45, column 15: invalid type: integer `7`, expected the name of a \
-             source column or { from, type }",
+             source column or { from, type, loses }",
         SCHEMA,
     ),
     (
@@ -320,6 +320,13 @@ const BAD_TABLE: &[Bad] = &[
         "read plan: field table[0].into[0].key, must come from the source's key [\"package\", \
              \"dependent\"], each column once: a delete carries nothing else, found [\"followed\"] \
              from [\"package\"]",
+        None,
+    ),
+    (
+        "followed = \"package\"\nfollower",
+        "followed = { from = \"package\", loses = \"nul\" }\nfollower",
+        "read plan: field table[0].into[0].columns.followed.loses, must not be said of a key: two \
+             records could become one, found \"followed\"",
         None,
     ),
     (

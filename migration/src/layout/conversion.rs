@@ -1,7 +1,13 @@
-//! Conversions between column types that lose nothing, each with its inverse.
+//! Conversions between column types that lose nothing, each with its inverse; and those that lose
+//! what the plan names, which have none.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Loss;
 use crate::value::{ColumnType, Value};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// How a source value becomes a target value and back. Null stays null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +28,10 @@ pub enum Conversion {
     JsonToText,
     /// One of the above the other way round.
     Inverse(&'static Conversion),
+    /// Text without its zero bytes.
+    WithoutNul,
+    /// A day or a moment in text as this type; a day that is none as null.
+    WithoutZeroDates(ColumnType),
 }
 
 impl Conversion {
@@ -45,6 +55,19 @@ impl Conversion {
         })
     }
 
+    /// The conversion that may lose this, if it can come about between the types.
+    #[must_use]
+    pub fn losing(loss: Loss, from: ColumnType, to: ColumnType) -> Option<Self> {
+        use ColumnType as T;
+        match (loss, from, to) {
+            (Loss::Nul, T::Text, T::Text) => Some(Self::WithoutNul),
+            (Loss::ZeroDate, T::Text, T::Date | T::Timestamp | T::TimestampTz) => {
+                Some(Self::WithoutZeroDates(to))
+            }
+            _ => None,
+        }
+    }
+
     /// Converts a source value and hands the target value to `push`.
     ///
     /// # Errors
@@ -64,6 +87,13 @@ impl Conversion {
             (Self::IntToTimestamp, Value::Int(int)) => push(Value::Timestamp(micros(int)?)),
             (Self::IntToTimestampTz, Value::Int(int)) => push(Value::TimestampTz(micros(int)?)),
             (Self::JsonToText, Value::Json(text)) => push(Value::Text(text)),
+            (Self::WithoutNul, Value::Text(text)) if text.contains('\0') => {
+                push(Value::Text(&text.replace('\0', "")))
+            }
+            (Self::WithoutNul, Value::Text(_)) => push(value),
+            (Self::WithoutZeroDates(to), Value::Text(text)) => {
+                push(without_zero_dates(text, *to).ok_or_else(|| no_counterpart(value))?)
+            }
             _ => Err(no_counterpart(value)),
         }
     }
@@ -98,6 +128,30 @@ impl Conversion {
             (Self::JsonToText, Value::Text(text)) => push(Value::Json(text)),
             _ => Err(no_counterpart(value)),
         }
+    }
+}
+
+/// A day or a moment as MySQL prints it: null where there is no such day.
+fn without_zero_dates(text: &str, to: ColumnType) -> Option<Value<'static>> {
+    let (day, _) = text.split_once(' ').unwrap_or((text, ""));
+    let is_day = day.len() == 10
+        && day.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !is_day {
+        return None;
+    }
+    let Ok(day) = day.parse::<Date>() else { return Some(Value::Null) };
+    let moment: DateTime = if text.len() == 10 { day.at(0, 0, 0, 0) } else { text.parse().ok()? };
+    let micros = TimeZone::UTC.to_timestamp(moment).ok()?.as_microsecond();
+    match to {
+        ColumnType::Timestamp => Some(Value::Timestamp(micros)),
+        ColumnType::TimestampTz => Some(Value::TimestampTz(micros)),
+        ColumnType::Date if micros.rem_euclid(MICROS_PER_DAY) == 0 => {
+            i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok().map(Value::Date)
+        }
+        _ => None,
     }
 }
 

@@ -58,6 +58,13 @@ impl IntoPlan {
             let Some(mapped) = self.columns.iter().find(|mapped| mapped.name == *column) else {
                 return Err(Violation::new("key", "be among `columns`", quoted(column)));
             };
+            if mapped.loses.is_some() {
+                return Err(Violation::new(
+                    format!("columns.{column}.loses"),
+                    "not be said of a key: two records could become one",
+                    quoted(column),
+                ));
+            }
             match unmatched.iter().position(|from| **from == mapped.from) {
                 Some(place) => {
                     unmatched.swap_remove(place);

@@ -118,6 +118,7 @@ pub(crate) fn table(
                     name: name.to_owned(),
                     from: name.to_owned(),
                     column_type: None,
+                    loses: None,
                 })
                 .collect(),
         }],

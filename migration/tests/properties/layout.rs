@@ -116,6 +116,7 @@ impl Case {
                         name: target_name(column),
                         from: source_name(column),
                         column_type: None,
+                        loses: None,
                     })
                     .collect(),
             }],

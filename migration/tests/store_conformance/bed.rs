@@ -370,6 +370,7 @@ fn resolve(first: &str, source: &TableDescription, targets: &[TableDescription; 
         name: name.to_owned(),
         from: from.to_owned(),
         column_type: None,
+        loses: None,
     };
     let into = |name: &str, key| IntoPlan {
         name: name.to_owned(),

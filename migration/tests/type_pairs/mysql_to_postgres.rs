@@ -166,6 +166,34 @@ pub(crate) const CASES: &[Case] = &[
         ],
     )
     .taken_for("uuid"),
+    case(
+        "VARCHAR(20) CHARACTER SET utf8mb4",
+        "text",
+        &[("X'610062'", Is("ab")), ("'x '", Is("x ")), ("NULL", Is("NULL"))],
+    )
+    .losing("nul"),
+    case(
+        "DATE",
+        "date",
+        &[
+            ("'0000-00-00'", Is("NULL")),
+            ("'2024-00-00'", Is("NULL")),
+            ("'2024-02-30'", Is("NULL")),
+            ("'2024-02-29'", Is("2024-02-29")),
+        ],
+    )
+    .taken_for("text")
+    .losing("zero-date"),
+    case(
+        "DATETIME(6)",
+        "timestamp",
+        &[
+            ("'0000-00-00 00:00:00'", Is("NULL")),
+            ("'1969-12-31 23:59:59.999999'", Is("1969-12-31 23:59:59.999999")),
+        ],
+    )
+    .taken_for("text")
+    .losing("zero-date"),
 ];
 
 pub(crate) const UNFIT: &[Unfit] = &[

@@ -7,7 +7,7 @@ use super::{check_type, find, key_schema, refused, unique_by};
 use crate::batch::{Column, Schema};
 use crate::error::Result;
 use crate::key::can_be_key;
-use crate::plan::{ColumnPlan, IntoPlan};
+use crate::plan::{ColumnPlan, IntoPlan, Loss};
 use crate::store::{EXPRESSION, TableDescription};
 use crate::value::ColumnType;
 use std::sync::Arc;
@@ -85,6 +85,10 @@ impl Resolver<'_> {
                 .with("from", &source.name)
                 .hint("let the target column be null, or make the source column NOT NULL"));
         }
+        if let Some(loss) = planned.loses {
+            let conversion = self.losing(loss, source, &column)?;
+            return Ok((column, Mapping { from, conversion }));
+        }
         let Some(conversion) = Conversion::between(source.column_type, column_type) else {
             return Err(self
                 .refused("no conversion between these types loses nothing", &column.name)
@@ -101,6 +105,30 @@ impl Resolver<'_> {
             self.description.lengths_max.get(at).copied().flatten(),
         )?;
         Ok((column, Mapping { from, conversion }))
+    }
+
+    /// What a column becomes that may lose something.
+    fn losing(&self, loss: Loss, source: &Column, column: &Column) -> Result<Conversion> {
+        let Some(conversion) = Conversion::losing(loss, source.column_type, column.column_type)
+        else {
+            return Err(self
+                .refused("the loss that the plan names cannot come about here", &column.name)
+                .with("from", format!("{} ({})", source.name, source.column_type))
+                .with("to", column.column_type)
+                .hint(
+                    "`nul` is lost from text to text; `zero-date` from a column that `types` takes \
+                     for text to a date or a timestamp",
+                ));
+        };
+        if loss == Loss::ZeroDate && !column.nullable {
+            return Err(self
+                .refused(
+                    "days that are none become null, which the column does not allow",
+                    &column.name,
+                )
+                .hint("let the target column be null"));
+        }
+        Ok(conversion)
     }
 
     fn check_length(
@@ -203,6 +231,7 @@ impl Resolver<'_> {
             .columns
             .iter()
             .all(|column| self.into.columns.iter().any(|planned| planned.from == column.name))
+            && self.into.columns.iter().all(|planned| planned.loses.is_none())
     }
 
     fn refused(&self, problem: &str, column: &str) -> crate::error::Error {

@@ -2,6 +2,7 @@
 //!
 //! Read by hand, because serde's untagged enums lose the line of an error and what was expected.
 
+use crate::plan::Loss;
 use crate::value::ColumnType;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub(crate) struct RawColumn {
     /// The type of the target column, where the database does not tell it.
     #[serde(rename = "type")]
     pub(crate) column_type: Option<ColumnType>,
+    /// What its values may lose on the way. Without it a value that would lose something is refused.
+    pub(crate) loses: Option<Loss>,
 }
 
 /// The columns of a target table, in the order they were written.
@@ -40,11 +43,11 @@ impl<'de> Visitor<'de> for EitherVisitor {
     type Value = Either;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a source column or { from, type }")
+        f.write_str("the name of a source column or { from, type, loses }")
     }
 
     fn visit_str<E: Error>(self, from: &str) -> Result<Either, E> {
-        Ok(Either(RawColumn { from: from.to_owned(), column_type: None }))
+        Ok(Either(RawColumn { from: from.to_owned(), column_type: None, loses: None }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Either, A::Error> {

@@ -122,6 +122,7 @@ fn into(raw: RawInto) -> IntoPlan {
         name,
         from: column.from,
         column_type: column.column_type,
+        loses: column.loses,
     });
     IntoPlan {
         name: raw.name,
