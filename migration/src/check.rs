@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod finding;
+mod gauge;
 mod layout;
 mod lock;
 mod plan_unchanged;
@@ -37,6 +38,7 @@ pub async fn inspect(plan: &Plan, servers: &Reached) -> Findings {
     let subject = Subject { plan, servers, layouts: resolve(plan, servers).await };
     let mut findings = Vec::new();
     findings.extend(checkpoint::check(&subject).await);
+    findings.extend(gauge::check(&subject).await);
     findings.extend(layout::check(&subject));
     findings.extend(lock::check(&subject).await);
     findings.extend(plan_unchanged::check(&subject).await);

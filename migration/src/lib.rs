@@ -19,6 +19,7 @@ pub mod decode;
 mod driver;
 pub mod error;
 pub mod fault;
+pub mod gauge;
 pub mod health;
 pub mod key;
 pub mod layout;

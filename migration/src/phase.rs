@@ -21,6 +21,15 @@ pub struct Phase {
     pub tunables: &'static [(Tunable, Effect)],
 }
 
+impl Phase {
+    /// Whether it reads and writes as fast as it may, so that it has a rate and stands still for the
+    /// plan's gauges. The live path does not: what it leaves would only be older later.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.tunables.iter().any(|(tunable, _)| *tunable == Tunable::Rate)
+    }
+}
+
 /// From when on a setting counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {

@@ -126,6 +126,9 @@ pub struct Plan {
     /// The tables to move, in plan order; never empty.
     #[serde(rename = "table")]
     pub tables: Vec<TablePlan>,
+    /// What is watched on other servers while phases 2 and 3 run.
+    #[serde(rename = "gauge")]
+    pub gauges: Vec<GaugePlan>,
     /// Settings of phase 1.
     #[serde(rename = "dual-write")]
     pub dual_write: DualWritePlan,
@@ -137,6 +140,20 @@ pub struct Plan {
     pub cutover: CutoverPlan,
     /// Digest of what may not change while the migration is under way.
     pub digest: String,
+}
+
+/// Something to watch on a server.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct GaugePlan {
+    /// Its name, for people; unique in the plan.
+    pub name: String,
+    /// The server; never a SQLite file.
+    #[serde(flatten)]
+    pub engine: Engine,
+    /// What to ask it for; `None`: how many seconds it lags as a replica.
+    pub query: Option<String>,
+    /// The highest figure at which work goes on.
+    pub max: f64,
 }
 
 /// Which of the first two phases comes first.

@@ -5,6 +5,7 @@ use crate::checkpoint::desired::{self, DesiredWatch, Rate};
 use crate::checkpoint::progress::Activity;
 use crate::cli::{ListenArgs, SharedArgs};
 use crate::error::Result;
+use crate::gauge;
 use crate::phase::Phase;
 use crate::process::Process;
 use crate::progress::Progress;
@@ -33,6 +34,7 @@ pub struct Running {
     store: Arc<dyn CheckpointStore>,
     station: Station,
     _following: AbortOnDropHandle<()>,
+    _watching: Option<AbortOnDropHandle<()>>,
 }
 
 impl Running {
@@ -69,6 +71,9 @@ impl Running {
         let throttle = Arc::new(Throttle::new(planned));
         let watch = DesiredWatch::start(Arc::clone(store), phase.name).await?;
         let following = throttle.follow(watch, planned, &shutdown);
+        let watching = phase
+            .is_throttled()
+            .then(|| gauge::watch(Arc::clone(&servers.gauges), Arc::clone(&throttle)));
         let throttled = Some(Arc::clone(&throttle));
         let station = Station::open(phase, &process, throttled, args, servers, &shutdown).await?;
         Ok(Self {
@@ -79,6 +84,7 @@ impl Running {
             store: Arc::clone(store),
             station,
             _following: following,
+            _watching: watching,
         })
     }
 

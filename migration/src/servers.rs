@@ -18,6 +18,7 @@ use crate::checkpoint::{CheckpointStore, plan_record};
 use crate::dead_letter::Mailbox;
 use crate::decode::{Decoder, SourceTable, TopicFormat};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gauge::Gauge;
 use crate::layout::Layout;
 use crate::lock::KeyLock;
 use crate::plan::{Plan, QueuePlan, TablePlan};
@@ -45,6 +46,8 @@ pub struct Servers {
     pub layouts: Vec<Arc<Layout>>,
     /// What counts the calls to source and targets, and makes them again where that may help.
     pub supervision: Supervision,
+    /// What is watched on other servers.
+    pub gauges: Arc<[Gauge]>,
     /// Where dead letters are written to as well; `None`: nowhere.
     pub mailbox: Option<Arc<dyn Mailbox>>,
     /// The tables as messages are decoded into them.
@@ -132,6 +135,7 @@ impl Servers {
             checkpoint,
             layouts,
             supervision,
+            gauges: plan.gauges.iter().map(Gauge::new).collect(),
             mailbox,
             tables,
             decoding,

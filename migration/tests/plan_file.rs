@@ -540,6 +540,31 @@ fn a_lock_for_many_machines_is_named_by_a_url_and_may_be_changed_under_way() {
     }
 }
 
+#[test]
+fn a_gauge_watches_a_server_and_may_be_changed_under_way() {
+    let gauges = |fields: &str| parse(&format!("{GOOD}\n{fields}"));
+    let gauge = |fields: &str| format!("[[gauge]]\nname = \"replica\"\n{fields}\n");
+    let server = "engine = \"postgres\"\nurl = \"env:REPLICA\"";
+    let good = gauge(&format!("{server}\nmax = 5"));
+    let plan = gauges(&good).unwrap();
+    assert_eq!((plan.gauges[0].name.as_str(), plan.gauges[0].max), ("replica", 5.0));
+    assert_eq!(plan.gauges[0].query, None);
+    assert_eq!(plan.digest, parse(GOOD).unwrap().digest);
+    let shown = serde_json::to_value(&plan).unwrap();
+    assert_eq!(shown["gauge"][0]["engine"], "postgres");
+    let query = format!("{server}\nquery = \" SELECT 1; \"\nmax = 0.5");
+    assert_eq!(gauges(&gauge(&query)).unwrap().gauges[0].query.as_deref(), Some("SELECT 1"));
+    for (fields, problem) in [
+        (good.repeat(2), "field gauge[1].name, must be unique"),
+        (gauge("engine = \"sqlite\"\npath = \"a.db\"\nmax = 1"), "must be a server's"),
+        (gauge(&format!("{server}\nmax = -1")), "field gauge[0].max, must be a number from 0 on"),
+        (gauge(&format!("{server}\nmax = nan")), "field gauge[0].max, must be a number from 0 on"),
+    ] {
+        let error = gauges(&fields).unwrap_err().to_string();
+        assert!(error.contains(problem), "{fields}: {error}");
+    }
+}
+
 /// The digest is compared with one that an earlier version of the program recorded, so it may not
 /// change with the program.
 #[test]

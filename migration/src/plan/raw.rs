@@ -4,10 +4,12 @@
 //! is checked beyond its shape; `resolve` makes a plan of it.
 
 mod column;
+mod gauge;
 mod place;
 mod queue;
 
 pub(super) use column::RawColumns;
+pub(super) use gauge::RawGauge;
 use place::RawEngine;
 pub(super) use place::{Misplaced, RawPlace};
 pub(super) use queue::{RawQueue, RawQueueKind, RawSasl, RawTls, RawTopic};
@@ -53,6 +55,9 @@ pub(super) struct RawPlan {
     /// The tables to move.
     #[serde(default)]
     pub(super) table: Vec<RawTable>,
+    /// What to watch on other servers, so that no phase harms them.
+    #[serde(default)]
+    pub(super) gauge: Vec<RawGauge>,
     /// Settings of `dual-write`.
     #[serde(default, rename = "dual-write")]
     pub(super) dual_write: RawDualWrite,
@@ -71,7 +76,9 @@ impl RawPlan {
     pub(super) fn misplaced(&self) -> Option<Misplaced> {
         let mut places = self.target.iter().map(RawTarget::place);
         let targets = places.find_map(Result::err);
-        let stores = self.source.place().err().or(targets);
+        let mut gauges = self.gauge.iter().map(RawGauge::place);
+        let watched = gauges.find_map(Result::err);
+        let stores = self.source.place().err().or(targets).or(watched);
         stores.or_else(|| self.checkpoint.place().err()).or_else(|| self.queue.misplaced())
     }
 }

@@ -1,6 +1,7 @@
 //! From what was written to a plan that is valid in itself.
 
 mod engine;
+mod gauge;
 mod queue;
 mod stage;
 mod table;
@@ -55,6 +56,7 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
     table::check_may_hold_rows(&raw.target_may_hold_rows, &tables)?;
     let checkpoint = engines.checkpoint(raw.checkpoint.place())?;
     let lock = lock(&raw.lock, &mut engines)?;
+    let gauges = gauge::resolve(raw.gauge, &engines)?;
     let cutover = cutover(raw.cutover, dir)?;
     let mut plan = Plan {
         id: raw.id,
@@ -66,6 +68,7 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
         lock,
         checkpoint,
         tables,
+        gauges,
         dual_write: DualWritePlan {
             batch_rows_max: size(
                 "dual-write.batch_rows_max",

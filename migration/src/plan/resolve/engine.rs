@@ -36,6 +36,11 @@ impl<'a> Engines<'a> {
         self.add("checkpoint", place)
     }
 
+    /// A server that is only watched: it may well be one of the stores.
+    pub(super) fn watched(&self, field: &str, place: Written) -> Result<Engine> {
+        self.engine(field, place)
+    }
+
     /// The lock is disposable, so it may lie beside nothing that is not.
     pub(super) fn lock(&mut self, raw: &RawLock) -> Result<LockEngine> {
         let path = raw.path.as_deref().filter(|path| !path.as_os_str().is_empty());
@@ -70,18 +75,22 @@ impl<'a> Engines<'a> {
     }
 
     fn add(&mut self, field: &str, place: Written) -> Result<Engine> {
+        let engine = self.engine(field, place)?;
+        self.known.push((field.to_owned(), engine.clone()));
+        Ok(engine)
+    }
+
+    fn engine(&self, field: &str, place: Written) -> Result<Engine> {
         // `read` has refused it with its place.
         let place =
             place.map_err(|misplaced| invalid(field, misplaced.problem, "something else"))?;
-        let engine = match place {
+        Ok(match place {
             RawPlace::Sqlite { path } => {
                 Engine::Sqlite { path: absolute(self.dir, &format!("{field}.path"), &path)? }
             }
             RawPlace::Postgres { url } => Engine::Postgres { url: self.url(field, &url)? },
             RawPlace::Mysql { url } => Engine::Mysql { url: self.url(field, &url)? },
-        };
-        self.known.push((field.to_owned(), engine.clone()));
-        Ok(engine)
+        })
     }
 
     /// A URL that begins with one of `schemes`, if it stands in the plan itself.
