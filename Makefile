@@ -54,7 +54,7 @@ model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model
 
 bench: ## Compares with bare loops through the same driver; ONLY=name runs one
-	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p bench
+	$(CARGO) build $(RELEASE) --no-default-features -p dual-write -p backfill -p verify -p bench
 	$(TARGET)/release/bench $(if $(ONLY),--only $(ONLY))
 
 clean: ## Removes what was built and what the demo left

@@ -6,14 +6,24 @@
 //! it. The decision itself is [`decide()`], one pure function for everybody who asks.
 //!
 //! ```no_run
-//! # use cutover::Store;
-//! # fn read_from_source() {}
-//! # fn read_from_target() {}
+//! # use cutover::{MirrorOutcome, Store};
+//! # use std::time::Duration;
+//! # fn read_from_source() -> String { String::new() }
+//! # fn read_from_target() -> String { String::new() }
+//! # fn read_from_the_other(_: &str) -> (MirrorOutcome, Duration) {
+//! #     (MirrorOutcome::Same, Duration::ZERO)
+//! # }
 //! # fn read(plan: migration::plan::Plan, user_id: &str) -> migration::error::Result<()> {
 //! let reader = cutover::Reader::connect(&plan)?;
-//! match reader.decide(user_id).store {
+//! let decision = reader.decide(user_id);
+//! let answer = match decision.store {
 //!     Store::Old => read_from_source(),
 //!     Store::New => read_from_target(),
+//! };
+//! if decision.mirror {
+//!     // Off the response path: read the other store too, and say what came of it.
+//!     let (outcome, latency) = read_from_the_other(&answer);
+//!     reader.report(&decision, outcome, latency);
 //! }
 //! # Ok(())
 //! # }

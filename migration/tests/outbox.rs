@@ -158,6 +158,22 @@ async fn whatever_a_row_holds_is_delivered() {
 }
 
 #[tokio::test]
+async fn a_row_from_the_future_does_not_hide_the_lag() {
+    let mut source = SourceFile::with_outbox().await;
+    let queue = source.open("m1").await;
+    let start = queue.end("outbox").await.unwrap();
+    // Nanoseconds, where microseconds are meant.
+    let now = Timestamp::now().0 * 1_000;
+    source
+        .run(&format!(
+            "INSERT INTO outbox (table_name, op, payload, made_at) VALUES ('t', 'delete', '{{}}', {now})"
+        ))
+        .await;
+    let error = queue.lag("outbox", &start).await.unwrap_err();
+    assert!(error.next_step().unwrap().contains("microseconds"), "{error:?}");
+}
+
+#[tokio::test]
 async fn large_payloads_come_in_small_deliveries() {
     let mut source = SourceFile::with_outbox().await;
     let queue = source.open("m1").await;

@@ -160,8 +160,8 @@ fn say_once(said: &mut String, gate: Option<&Gate>, error: Option<&Error>) {
     }
     match (error, gate) {
         (None, Some(gate)) => {
-            let to = gate.to.map(|to| to.to_string());
-            tracing::info!(from = %gate.from, ?to, waiting, "the gate is not met");
+            let to = gate.to.map(|to| to.to_string()).unwrap_or_default();
+            tracing::info!(from = %gate.from, to, waiting, "the gate is not met");
         }
         _ => tracing::warn!(error = waiting, "look at the gate; looking again"),
     }

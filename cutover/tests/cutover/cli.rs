@@ -148,6 +148,21 @@ async fn an_override_climbs_without_evidence_and_is_recorded() {
 }
 
 #[tokio::test]
+async fn at_the_last_stage_status_says_whether_the_answers_are_right() {
+    let fixture = easy();
+    let (program, store) = begun(&fixture, share(10_000)).await;
+    fixture.lag(&store, 5).await;
+    fixture.verdict(&store, 0).await;
+    let right = program.run(&["status"]);
+    assert!(right.stdout.contains("pass: 0 of 1000 differ"), "{right:?}");
+    assert!(right.stdout.contains("lag           5ms") && !right.stdout.contains("rollback"));
+    fixture.verdict(&store, 7).await;
+    let wrong = program.run(&["status"]);
+    assert!(wrong.stdout.contains("fail: 7 of 1000 differ"), "{wrong:?}");
+    assert!(wrong.stdout.contains("cutover rollback"), "{wrong:?}");
+}
+
+#[tokio::test]
 async fn status_shows_the_ladder_the_gate_and_a_rollback() {
     let fixture = easy();
     let (program, _store) = begun(&fixture, share(100)).await;

@@ -31,7 +31,7 @@ impl Report for Done {
         let mut text = table(["instance", "", "live writes"], &rows);
         for partition in &self.anew {
             text += &format!(
-                "{partition} began anew: run `verify run`, then `verify repair --execute`\n"
+                "\n{partition} began anew: run `verify run`, then `verify repair --execute`"
             );
         }
         text

@@ -164,6 +164,27 @@ impl Looking {
     }
 }
 
+/// How far the clock of whoever writes the outbox may be ahead of ours.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
+
+/// The age of a row. One from the future would make a queue that stands look as if all were read.
+fn age(made_at: Timestamp) -> Result<Duration> {
+    let now = Timestamp::now();
+    if made_at.since(now) > AHEAD_MAX {
+        return Err(Error::new(
+            ErrorKind::Unreadable,
+            "read lag of outbox: a row lies in the future",
+        )
+        .with("made_at", made_at.0)
+        .with("now", now.0)
+        .hint(
+            "`made_at` is in microseconds since the Unix epoch: mend what writes it, or the \
+                 clock of its machine",
+        ));
+    }
+    Ok(now.since(made_at))
+}
+
 #[async_trait]
 impl Queue for OutboxQueue {
     fn assignment(&self) -> Assignment {
@@ -212,7 +233,7 @@ impl Queue for OutboxQueue {
             highest => (highest + 1).saturating_sub(place.offset().max(1)),
         };
         let age = match backlog.oldest_made_at {
-            Some(micros) if messages > 0 => Timestamp::now().since(Timestamp(micros)),
+            Some(micros) if messages > 0 => age(Timestamp(micros))?,
             _ => Duration::ZERO,
         };
         Ok(Lag { messages, age })

@@ -38,6 +38,9 @@ pub(super) async fn run(shared: &SharedArgs, which: &DiffArgs) -> Result<Exit> {
     loop {
         let page = records.differences(&record.id, after.as_deref()).await?;
         let Some((last, _)) = page.last() else {
+            if after.is_none() {
+                tracing::info!(run = %record.id, "no differences");
+            }
             return Ok(Exit::Done);
         };
         after = Some(last.clone());

@@ -69,8 +69,13 @@ impl Shown {
 /// What to do next.
 fn advice(verdict: &Verdict) -> String {
     match verdict.outcome {
+        Outcome::Pass if verdict.kind == Kind::Census && !verdict.whole => {
+            "go on: copy the rest with `backfill run`".to_owned()
+        }
         Outcome::Pass => "go on: `cutover status`".to_owned(),
-        Outcome::Fail => "see what differs: `verify diff`; mend it: `verify repair --execute`".to_owned(),
+        Outcome::Fail => "see what differs: `verify diff`; mend it: `verify repair --execute`; if \
+                          reads are on the target: `cutover rollback`"
+            .to_owned(),
         Outcome::Inconclusive if verdict.compared == 0 => {
             "nothing was compared: is the source empty?".to_owned()
         }
@@ -93,18 +98,24 @@ impl Report for Shown {
             Kind::Sample => "sample",
         };
         let mut text = format!(
-            "verdict {}: {} of {} compared differ, {} unsettled ({kind} of {})\n\
-             rate {:.3e}, at most {:.3e} with 95 % confidence and {:.3e} with 99 %; pass mark {:e}",
+            "verdict {}: {} of {} compared differ, {} unsettled ({kind} of {})\n",
             self.outcome.word().to_uppercase(),
             self.differing,
             self.compared,
             self.unsettled,
             self.scope,
-            self.rate,
-            self.bound_95,
-            self.bound_99,
-            self.rate_max,
         );
+        text += &match self.kind {
+            Kind::Census => format!(
+                "rate {:e}, exact: every one of them was compared; pass mark {:e}. Drawn at random, \
+                 as many would show at most {:.3e} with 95 % confidence, {:.3e} with 99 %",
+                self.rate, self.rate_max, self.bound_95, self.bound_99,
+            ),
+            Kind::Sample => format!(
+                "rate {:.3e}, at most {:.3e} with 95 % confidence and {:.3e} with 99 %; pass mark {:e}",
+                self.rate, self.bound_95, self.bound_99, self.rate_max,
+            ),
+        };
         if let Some(tally) = self.tally {
             text += &format!(
                 "\nmissing {}, different {}, only on target {}, resurrected {}; {} were only moving, \

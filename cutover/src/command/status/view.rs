@@ -5,7 +5,7 @@ use crate::gate::{Evidence, Gate, Outcome, said};
 use crate::ladder::Ladder;
 use crate::reader::{Counts, ReaderSeen};
 use crate::stage::Stage;
-use migration::checkpoint::verdict::Verdict;
+use migration::checkpoint::verdict::{Outcome as Verdicts, Verdict};
 use migration::cli::{Exit, Report, json};
 use migration::clock::Timestamp;
 use migration::plan::Plan;
@@ -147,9 +147,32 @@ impl Status {
             .collect();
         match (self.readers.len(), behind.is_empty()) {
             (0, _) => "no service asks for the stage".to_owned(),
+            (1, true) => "1 reader follows this stage".to_owned(),
             (count, true) => format!("{count} readers follow this stage"),
             (count, false) => format!("{count} readers; not yet here: {}", behind.join(", ")),
         }
+    }
+
+    /// What a gate would look at, where there is none: at the last stage it matters most.
+    fn vitals(&self) -> String {
+        let verdict = self.verdict.as_ref().map_or_else(
+            || "none: run `verify run`".to_owned(),
+            |verdict| {
+                let VerdictView { outcome, compared, differing, .. } = verdict;
+                let at = verdict.started.to_rfc3339();
+                format!("{outcome}: {differing} of {compared} differ, as of {at}")
+            },
+        );
+        let lag = self.lag_s.map_or_else(|| "not known: is `dual-write run` running?".into(), said);
+        let letters = self.dead_letters.map_or_else(|| "not known".into(), |n| n.to_string());
+        let mut text =
+            format!("\nverdict       {verdict}\nlag           {lag}\ndead letters  {letters}\n");
+        let is_wrong = self.verdict.as_ref().is_some_and(|it| it.outcome == Verdicts::Fail.word())
+            || self.dead_letters.is_some_and(|count| count > 0);
+        if is_wrong && self.basis_points > 0 {
+            text += "readers get wrong answers from the target: `cutover rollback`, then mend it\n";
+        }
+        text
     }
 
     fn banner(&self) -> Option<String> {
@@ -231,7 +254,11 @@ impl Report for Status {
             let _ = write!(text, "\nmirrored reads took p50 < {p50:?}, p99 < {p99:?}");
         }
         let _ = writeln!(text, "\n{}\n", self.followers());
-        text + &self.gate.text()
+        text += &self.gate.text();
+        if self.gate.to.is_none() {
+            text += &self.vitals();
+        }
+        text
     }
 }
 

@@ -34,7 +34,11 @@ pub(super) async fn check(connection: &mut SqliteConnection, table: &str) -> Res
     let refused = |reason: &str| {
         Error::new(ErrorKind::Refused, format!("read outbox: {reason}"))
             .with("outbox", table)
-            .hint(format!("create it as: {}", outbox_ddl(table)))
+            .hint(format!(
+                "create it as: {}; op is 'upsert' or 'delete', made_at counts microseconds since the \
+                 Unix epoch",
+                outbox_ddl(table)
+            ))
     };
     let (create, columns, encoding) =
         within("describe outbox", describe(connection, table)).await?;
