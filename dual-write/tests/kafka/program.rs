@@ -1,10 +1,11 @@
 //! The program itself, with a plan that names a topic.
 
-use super::topic::Topic;
+use super::topic::{LIMIT, Topic};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 const TABLE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)";
 
@@ -110,6 +111,45 @@ async fn the_way_out_that_the_errors_name_leads_out() {
     let mut new = database(&path.join("new.db")).await;
     let rows = new.fetch_all("SELECT id FROM items WHERE id >= 10").await.unwrap();
     assert_eq!(rows.len(), 10);
+}
+
+/// Writes these records, and deletes every other.
+async fn change(topic: &Topic, ids: std::ops::RangeInclusive<i64>) {
+    for id in ids {
+        let row = format!(r#"{{"id":{id},"name":"n{id}"}}"#);
+        topic.send(&id.to_string(), "upsert", &row).await;
+        if id % 2 == 0 {
+            topic.send(&id.to_string(), "delete", &format!(r#"{{"id":{id}}}"#)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_loses_nothing_and_the_next_takes_its_partitions_over() {
+    let topic = Topic::new(2).await;
+    let folder = set_up(&topic).await;
+    let path = folder.path();
+    expect(path, &["set-up"], 0);
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_dual-write"))
+        .args(["--config", "plan.toml", "--progress", "none", "run"])
+        .current_dir(path)
+        .spawn()
+        .unwrap();
+    let mut new = database(&path.join("new.db")).await;
+    let began = Instant::now();
+    change(&topic, 1..=200).await;
+    // Somewhere in the middle of its work.
+    while new.fetch_all("SELECT id FROM items").await.unwrap().is_empty() {
+        assert!(began.elapsed() < LIMIT, "nothing was applied");
+    }
+    change(&topic, 201..=210).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    change(&topic, 211..=400).await;
+    expect(path, &["run", "--until-drained"], 0);
+    let rows = new.fetch_all("SELECT id, name FROM items ORDER BY id").await.unwrap();
+    let found: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(found, (1..=400).step_by(2).collect::<Vec<i64>>());
 }
 
 #[tokio::test]

@@ -33,6 +33,10 @@ const SILENT: Duration = Duration::from_millis(200);
 /// before its end holds a message at all.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Between two looks, of which each takes a few milliseconds: with many partitions each is looked
+/// at less often.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
 /// One member of the group.
 pub(super) struct KafkaConsumer {
     /// `None` only while it is dropped.
@@ -179,10 +183,12 @@ impl KafkaConsumer {
     /// While nothing comes: whether the history of one partition still holds, and whether what lies
     /// between its position and its end is a message that has yet to come, or a gap to pass.
     async fn look(&mut self) -> Result<Option<Delivery>> {
+        let count = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let interval = LOOK_EVERY.max(LOOK_PAUSE.saturating_mul(count));
         let oldest = self.parts.iter_mut().filter(|part| part.place.is_some());
         let Some(part) = oldest.min_by_key(|part| part.looked) else { return Ok(None) };
         let Some(place) = part.place else { return Ok(None) };
-        if part.looked.elapsed() < LOOK_EVERY || part.has_waiting() {
+        if part.looked.elapsed() < interval || part.has_waiting() {
             return Ok(None);
         }
         part.looked = Instant::now();
