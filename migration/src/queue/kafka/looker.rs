@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Between two looks at what librdkafka complains about.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a topic may be unknown to a broker that was made elsewhere.
+/// How long a broker may not know of a topic, or of a partition that it leads.
 const PROPAGATION: Duration = Duration::from_secs(2);
 
 /// Between two looks for a topic.
@@ -80,10 +80,17 @@ impl Looker {
     pub(super) async fn bounds(&self, topic: &Arc<str>, number: i32) -> Result<(u64, u64)> {
         let topic = Arc::clone(topic);
         self.with(move |client| {
-            let bounds = client.fetch_watermarks(&topic, number, REQUEST);
-            let (low, high) =
-                bounds.map_err(|error| failed("ask for a partition's bounds", &error))?;
-            Ok((offset(low)?, offset(high)?))
+            let deadline = Instant::now() + PROPAGATION;
+            loop {
+                match client.fetch_watermarks(&topic, number, REQUEST) {
+                    Ok((low, high)) => return Ok((offset(low)?, offset(high)?)),
+                    // A partition that moves to another broker, or has just been made.
+                    Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                        std::thread::sleep(LOOK_AGAIN);
+                    }
+                    Err(error) => return Err(failed("ask for a partition's bounds", &error)),
+                }
+            }
         })
         .await
     }
@@ -179,6 +186,10 @@ fn connect(client: &BaseConsumer<Context>, told: &Told) -> Result<()> {
             });
         }
     }
+}
+
+fn is_passing(error: &KafkaError) -> bool {
+    code(error).map(meaning) == Some(Meaning::Passing)
 }
 
 fn drain(client: &BaseConsumer<Context>) {
