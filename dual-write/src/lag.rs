@@ -8,7 +8,7 @@ use migration::checkpoint::CheckpointStore;
 use migration::checkpoint::document::{self, Document};
 use migration::claim::partitions;
 use migration::clock::Timestamp;
-use migration::error::Result;
+use migration::error::{Chain, Result};
 use migration::progress::Progress;
 use migration::queue::Lag;
 use migration::running::Running;
@@ -61,10 +61,11 @@ pub(crate) fn follow(
     let counters = Arc::clone(counters);
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut kept = None;
+        let mut said = None;
         let mut looks = 0_u32;
         loop {
             if looks.is_multiple_of(LOOKS_PER_MEASUREMENT) {
-                match measure(&servers).await {
+                match measure(&servers, &mut said).await {
                     Some(lag) => {
                         show(&progress, lag);
                         note_at_least(&counters, lag.age);
@@ -91,12 +92,19 @@ pub(crate) fn show(progress: &Progress, lag: Lag) {
     progress.set_level("lag_messages", lag.messages);
 }
 
-async fn measure(servers: &Servers) -> Option<Lag> {
+/// The lag, if it can be known. Why not is said whenever that changes.
+async fn measure(servers: &Servers, said: &mut Option<String>) -> Option<Lag> {
     match lag(servers).await {
-        Ok(lag) => Some(lag),
+        Ok(lag) => {
+            *said = None;
+            Some(lag)
+        }
         Err(error) => {
-            // The live path itself says what is wrong; the lag is not known meanwhile.
-            tracing::debug!(error = %error, "lag not measured");
+            let (why, hint) = (Chain(&error).to_string(), error.next_step());
+            if said.as_ref() != Some(&why) {
+                tracing::warn!(error = why, hint, "lag not known");
+                *said = Some(why);
+            }
             None
         }
     }

@@ -23,6 +23,10 @@ use tokio::task::JoinHandle;
 /// instance.
 const RESTARTS_MAX: usize = 16;
 
+/// How many messages in a row may become dead letters because the target cannot hold them, before
+/// somebody should look at the target.
+const BURIED_MAX: usize = 100;
+
 /// Between two looks at the instances while the queue has nothing: one read of a row each.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -73,8 +77,10 @@ pub struct LivePath {
     consumer: Box<dyn Consumer>,
     claims: HashMap<Arc<str>, Claimed>,
     restarts: usize,
-    /// Messages that are still to be polled one at a time.
-    singly: usize,
+    /// A partition whose messages are to be polled one at a time, and how many of them still.
+    singly: Option<(Arc<str>, usize)>,
+    /// Messages in a row that the target could not hold.
+    buried: usize,
     looked: Instant,
 }
 
@@ -90,7 +96,8 @@ impl LivePath {
             consumer,
             claims: HashMap::new(),
             restarts: 0,
-            singly: 0,
+            singly: None,
+            buried: 0,
             looked: Instant::now(),
         })
     }
@@ -143,8 +150,16 @@ impl LivePath {
         }
     }
 
+    /// Counts what was polled of the partition that is polled one message at a time.
+    fn polled_singly(&mut self, partition: &str, messages: usize) {
+        self.singly = self.singly.take().and_then(|(of, left)| {
+            let left = if *of == *partition { left.saturating_sub(messages) } else { left };
+            (left > 0).then_some((of, left))
+        });
+    }
+
     async fn poll(&mut self) -> Result<Polled> {
-        let rows_max = if self.singly > 0 { 1 } else { self.parts.batch_rows_max };
+        let rows_max = if self.singly.is_some() { 1 } else { self.parts.batch_rows_max };
         let delivery = self.consumer.poll(rows_max, self.parts.poll).await?;
         fault::point("dual-write.polled");
         Ok(match delivery {
@@ -156,7 +171,7 @@ impl LivePath {
                     return Err(Error::new(ErrorKind::Failed, "poll queue: not claimed")
                         .with("partition", partition));
                 };
-                self.singly = self.singly.saturating_sub(messages.len());
+                self.polled_singly(&partition, messages.len());
                 let place = Place { partition, generation, from, next };
                 Polled::Batch(Box::new(self.parts.preparer.prepare(place, &messages)?))
             }
@@ -235,6 +250,9 @@ impl LivePath {
         let Place { partition, next, .. } = &batch.place;
         if let Applied::Everywhere(tallies) = &applied {
             self.restarts = 0;
+            if !batch.is_buried {
+                self.buried = 0;
+            }
             if let Some(claimed) = self.claims.get_mut(partition) {
                 claimed.next = *next;
             }
@@ -253,14 +271,28 @@ impl LivePath {
         match batch.consumed {
             0 => Err(error),
             1 => {
+                self.buried += 1;
+                if self.buried > BURIED_MAX {
+                    // Not the messages are at fault then, but the table or the disk.
+                    return Err(Error::new(
+                        ErrorKind::Unreadable,
+                        "apply messages: the target takes none of them",
+                    )
+                    .with("partition", &batch.place.partition)
+                    .with("dead_letters", BURIED_MAX)
+                    .hint(
+                        "see what they say: `dual-write dlq list`; was a column of the target \
+                         narrowed, or is its database damaged?",
+                    )
+                    .because(error));
+                }
                 let buried = batch.buried(&error);
-                // What it could not read may be its own tables: then this fails as well.
                 let applied = write(&self.parts, &buried).await?;
                 self.conclude(&buried, applied).await
             }
             messages => {
                 tracing::warn!(error = %error, messages, "batch not written; one message at a time");
-                self.singly = messages;
+                self.singly = Some((Arc::clone(&batch.place.partition), messages));
                 let Place { partition, from, .. } = batch.place;
                 self.rewind(&partition, &from).await?;
                 Ok(Next::Rewound(partition))

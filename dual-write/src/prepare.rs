@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     firsts: Arc<[Arc<TargetLayout>]>,
     /// The message of a batch of one.
     alone: Option<Alone>,
+    /// Whether it writes nothing, because the target could not hold it.
+    pub(crate) is_buried: bool,
 }
 
 /// A message with what was decoded from it.
@@ -71,6 +73,7 @@ impl Prepared {
             writes.clear();
         }
         self.touched.clear();
+        self.is_buried = true;
         self
     }
 
@@ -173,6 +176,7 @@ impl Preparer {
             oldest_made_at: changes.oldest_made_at,
             firsts: Arc::clone(&self.firsts),
             alone,
+            is_buried: false,
         })
     }
 

@@ -104,6 +104,18 @@ async fn a_record_that_the_target_cannot_hold_is_a_dead_letter_and_the_rest_is_a
 }
 
 #[tokio::test]
+async fn a_target_that_takes_nothing_any_more_stops_the_live_path() {
+    let mut bed = copied().await;
+    for _ in 0..=100 {
+        bed.emit_raw("upsert", NO_PLACE).await;
+    }
+    let ran = bed.run("dual-write", &["run", "--until-drained"]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("the target takes none of them"), "{ran:?}");
+    assert_eq!(letters(&bed).len(), 100, "and no more");
+}
+
+#[tokio::test]
 async fn a_letter_that_a_later_change_has_overtaken_changes_nothing() {
     let mut bed = copied().await;
     bed.emit_raw("upsert", NO_PLACE).await;
