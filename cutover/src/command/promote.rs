@@ -35,12 +35,12 @@ async fn climb(context: &Context, args: &PromoteArgs, promotion: &mut Promotion)
     let deadline = tokio::time::Instant::now() + WAIT_MAX;
     let mut said = String::new();
     let ladder = Ladder::new(&context.plan);
-    let goal = match &args.to {
+    let mut goal = match &args.to {
         Some(name) => Some(ladder.named(name)?),
         None => ladder.stages().last().copied().filter(|_| args.full),
     };
     loop {
-        let waiting = match round(context, args, goal, promotion).await {
+        let waiting = match round(context, args, &mut goal, promotion).await {
             Ok(Round::Over(exit)) => return Ok(exit),
             Ok(Round::Climbed) => continue,
             Ok(Round::Waits(exit)) => Ok(exit),
@@ -76,13 +76,17 @@ enum Round {
 async fn round(
     context: &Context,
     args: &PromoteArgs,
-    goal: Option<Stage>,
+    goal: &mut Option<Stage>,
     promotion: &mut Promotion,
 ) -> Result<Round> {
     let current = context.machine.current().await?;
+    let ladder = Ladder::new(&context.plan);
+    if goal.is_none() {
+        // Fixed by the first look: a put whose outcome is not known is not to be followed by another.
+        *goal = ladder.above(current.record.stage)?;
+    }
     let (evidence, gate) = context.gate(&current).await?;
     let outcome = gate.outcome();
-    let ladder = Ladder::new(&context.plan);
     if goal.is_some_and(|goal| ladder.reaches(current.record.stage, goal)) {
         return Ok(Round::Over(if is_latched(&evidence) { Exit::NotMet } else { Exit::Done }));
     }
@@ -90,7 +94,7 @@ async fn round(
     if outcome == Outcome::Met || overridden.is_some() {
         let after = step(context, &current, &evidence, &gate, overridden).await?;
         promotion.push(&after);
-        return Ok(if goal.is_none() { Round::Over(Exit::Done) } else { Round::Climbed });
+        return Ok(Round::Climbed);
     }
     let code = exit(&gate);
     promotion.gate = Some(gate);
@@ -98,8 +102,8 @@ async fn round(
     Ok(if ends { Round::Over(code) } else { Round::Waits(code) })
 }
 
-/// Whether a wait goes on after an error. Each look decides anew, and a stage is put only if the entry
-/// is still what was looked at: so neither what somebody else changed meanwhile nor a put whose
+/// Whether a wait goes on after an error. A stage is put only if the entry is still what was looked
+/// at, and never above the goal: so neither what somebody else changed meanwhile nor a put whose
 /// outcome is unknown is in the way of another look.
 fn is_looked_at_again(kind: ErrorKind) -> bool {
     kind.may_pass() || matches!(kind, ErrorKind::Fenced | ErrorKind::UnknownOutcome)
