@@ -32,6 +32,9 @@ pub(crate) async fn read_again(
     for ((layout, into), found) in by_table {
         let pair = parts.pair(layout, into, record.scope);
         for found in found.chunks(SUSPECTS_MAX) {
+            if stop.has_begun() {
+                return Ok(None);
+            }
             let suspects: Vec<Suspect> = found
                 .iter()
                 .map(|(at, _)| Suspect { instance: at.instance, key: at.key.clone() })

@@ -197,6 +197,9 @@ impl<'a> Run<'a> {
             let _ = self.parts.throttle.ready(stop).await;
             let chunk = pass.next().await?;
             fault::point("verify.compared");
+            if self.looked_at.elapsed() >= LOOK_EVERY {
+                self.look().await?;
+            }
             self.parts.throttle.took(chunk.walked);
             self.record.walked += chunk.walked;
             self.record.tally.compared += chunk.compared;
@@ -276,9 +279,6 @@ impl<'a> Run<'a> {
     }
 
     async fn save(&mut self) -> Result<()> {
-        if self.looked_at.elapsed() >= LOOK_EVERY {
-            self.look().await?;
-        }
         fault::point("verify.save");
         self.revision = self.records.save(&self.record, Some(self.revision)).await?;
         self.saved_at = Instant::now();

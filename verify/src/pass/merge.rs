@@ -137,6 +137,7 @@ impl Merge {
                 return Ok(());
             }
             cursor.advance();
+            chunk.walked += 1;
             if self.pair.scope.contains(&self.pair.layout, &key)? {
                 chunk.compared += 1;
                 chunk.suspects.push(Suspect { instance, key });
