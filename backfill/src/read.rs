@@ -253,7 +253,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The bounds of the next batch: the one in bytes as one in rows too, so that the keys that are
-    /// locked are the records that are read.
+    /// locked are the records that are read, but for what is inserted before the first of them
+    /// meanwhile; the guard decides about that.
     fn limit(&self) -> ReadLimit {
         let limit = self.copier.pace.batch();
         let by_bytes = limit.bytes_max.checked_div(self.row_bytes).unwrap_or(limit.rows_max);

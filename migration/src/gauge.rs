@@ -72,6 +72,10 @@ impl Gauge {
 
 /// Holds `throttle` while a gauge is too high, as long as the returned handle lives.
 pub fn watch(gauges: Arc<[Gauge]>, throttle: Arc<Throttle>) -> AbortOnDropHandle<()> {
+    if !gauges.is_empty() {
+        // Else each restart would begin with a burst.
+        throttle.hold(GAUGE, "gauges not read yet");
+    }
     AbortOnDropHandle::new(tokio::spawn(async move {
         // None to wait for: the task would only turn around.
         while !gauges.is_empty() {

@@ -187,8 +187,8 @@ impl Throttle {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let held = self.held();
-        if let Some(reason) = held.holds.values().next() {
-            return Some(reason.clone());
+        if !held.holds.is_empty() {
+            return Some(held.holds.values().cloned().collect::<Vec<_>>().join("; "));
         }
         let lately = held.rate_waited.is_some_and(|at| at.elapsed() < LATELY);
         let rate = self.rate();

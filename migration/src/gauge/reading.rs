@@ -14,11 +14,12 @@ use tokio::sync::OnceCell;
 const CONNECTIONS_MAX: usize = 1;
 
 /// Seconds since the replica applied what its primary did last; none while it waits for more. A
-/// primary has no figure.
+/// primary has no figure. Without the role `pg_read_all_stats` nobody can see that it waits, and an
+/// idle primary looks like a lag.
 const POSTGRES_LAG: &str = "SELECT CASE \
      WHEN NOT pg_is_in_recovery() THEN NULL \
-     WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() \
-      AND EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 0 \
+     WHEN EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming' \
+      AND latest_end_lsn <= pg_last_wal_replay_lsn()) THEN 0 \
      ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END";
 
 /// What MySQL and MariaDB say of their replication.

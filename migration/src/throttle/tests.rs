@@ -79,7 +79,7 @@ async fn a_hold_lasts_until_the_last_one_is_lifted_and_names_its_reason() {
     let waiter = Arc::clone(&throttle);
     let waiting = tokio::spawn(async move { waiter.ready(&shutdown).await });
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(throttle.reason().as_deref(), Some("replica lag 12 s"));
+    assert_eq!(throttle.reason().as_deref(), Some("replica lag 12 s; paused by alice"));
     throttle.lift("lag");
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(throttle.reason().as_deref(), Some("paused by alice"));

@@ -24,7 +24,8 @@ pub(crate) struct RawGauge {
     /// The server to ask: `env:NAME` or `file:PATH`, which hold its URL, or a URL without a
     /// password.
     url: Option<String>,
-    /// What to ask: a query that gives one number. Without it, how many seconds this replica lags.
+    /// What to ask: a query that gives one number. Without it, how many seconds this replica lags;
+    /// PostgreSQL tells that reliably to members of `pg_read_all_stats` only.
     pub(crate) query: Option<String>,
     /// The highest figure at which work goes on: seconds for a replica's lag.
     #[schemars(range(min = 0.0))]
