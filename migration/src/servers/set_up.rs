@@ -49,6 +49,8 @@ impl Servers {
         for target in &self.targets {
             // Also where it was done: a table that the plan has since got is added.
             target.set_up(&tables, &starts).await?;
+            // Else a server that crashes now forgets what the operator was told is done.
+            target.make_durable().await?;
             fault::point("set-up.instance");
         }
         for start in &starts {
