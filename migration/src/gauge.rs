@@ -3,12 +3,11 @@
 //! A replica that lags hurts whoever reads it; a source under load hurts the service. A gauge that
 //! gives no figure holds too: a replica that has stopped is worse than one that lags.
 
-mod reading;
-
 use crate::error::{Chain, Error, ErrorKind, Result};
 use crate::plan::GaugePlan;
 use crate::throttle::Throttle;
-use reading::Server;
+use async_trait::async_trait;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -23,18 +22,33 @@ const READ_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at a gauge.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// A server that gives figures.
+#[async_trait]
+pub(crate) trait Figures: Send + Sync + Debug {
+    /// The figure that `query` gives; without one, how many seconds the server lags as a replica.
+    /// `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the server; `Unreadable` if the query gives no number.
+    async fn read(&self, query: Option<&str>) -> Result<Option<f64>>;
+}
+
+/// What a server gave is no number.
+pub(crate) fn no_number(error: sqlx::Error) -> Error {
+    Error::new(ErrorKind::Unreadable, "read gauge: it gives no number").because(error)
+}
+
 /// One gauge of a plan. Connects when it is read.
 #[derive(Debug)]
 pub struct Gauge {
     plan: GaugePlan,
-    server: Server,
+    figures: Box<dyn Figures>,
 }
 
 impl Gauge {
     /// A gauge that was never read.
-    #[must_use]
-    pub fn new(plan: &GaugePlan) -> Self {
-        Self { plan: plan.clone(), server: Server::new(&plan.engine) }
+    pub(crate) fn new(plan: &GaugePlan, figures: Box<dyn Figures>) -> Self {
+        Self { plan: plan.clone(), figures }
     }
 
     /// Its name, for people.
@@ -48,7 +62,7 @@ impl Gauge {
     /// # Errors
     /// Those of the server; `Unreadable` if the query gives no number.
     pub async fn read(&self) -> Result<Option<f64>> {
-        let read = timeout(READ_MAX, self.server.read(self.plan.query.as_deref())).await;
+        let read = timeout(READ_MAX, self.figures.read(self.plan.query.as_deref())).await;
         let read = read.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::TimedOut, "read gauge")
                 .with("after", format!("{READ_MAX:?}")))

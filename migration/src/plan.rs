@@ -142,14 +142,30 @@ pub struct Plan {
     pub digest: String,
 }
 
+/// A server that has figures: a file has none.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "engine", rename_all = "kebab-case")]
+pub enum GaugeServer {
+    /// A PostgreSQL server.
+    Postgres {
+        /// Where its URL stands.
+        url: ServerUrl,
+    },
+    /// A MySQL or MariaDB server.
+    Mysql {
+        /// Where its URL stands.
+        url: ServerUrl,
+    },
+}
+
 /// Something to watch on a server.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct GaugePlan {
     /// Its name, for people; unique in the plan.
     pub name: String,
-    /// The server; never a SQLite file.
+    /// The server.
     #[serde(flatten)]
-    pub engine: Engine,
+    pub server: GaugeServer,
     /// What to ask it for; `None`: how many seconds it lags as a replica.
     pub query: Option<String>,
     /// The highest figure at which work goes on.

@@ -10,7 +10,7 @@ mod set_up;
 mod whole_keys;
 
 pub(crate) use alike::difference;
-pub use reached::Reached;
+pub use reached::{Reached, gauge};
 pub use set_up::SetUp;
 pub(crate) use whole_keys::whole_keys;
 
@@ -135,7 +135,7 @@ impl Servers {
             checkpoint,
             layouts,
             supervision,
-            gauges: plan.gauges.iter().map(Gauge::new).collect(),
+            gauges: plan.gauges.iter().map(gauge).collect(),
             mailbox,
             tables,
             decoding,

@@ -1,14 +1,15 @@
 //! Gauges of real servers.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use ::servers::shared::{mariadb_database, postgres_database};
+use ::servers::{MariaDb, mariadb};
 use migration::checkpoint::desired::Rate;
 use migration::error::ErrorKind;
 use migration::gauge::{Gauge, watch};
-use migration::plan::{Engine, GaugePlan, ServerUrl};
+use migration::plan::{GaugePlan, GaugeServer, ServerUrl};
+use migration::servers;
 use migration::shutdown::Shutdown;
 use migration::throttle::Throttle;
-use servers::shared::{mariadb_database, postgres_database};
-use servers::{MariaDb, mariadb};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -25,36 +26,39 @@ fn url(text: &str) -> ServerUrl {
     ServerUrl::parse("file:url", &folder).unwrap()
 }
 
-fn gauge(engine: Engine, query: Option<&str>, max: f64) -> Gauge {
+fn gauge(server: GaugeServer, query: Option<&str>, max: f64) -> Gauge {
     let query = query.map(str::to_owned);
-    Gauge::new(&GaugePlan { name: "load".to_owned(), engine, query, max })
+    servers::gauge(&GaugePlan { name: "load".to_owned(), server, query, max })
 }
 
-async fn each_kind_of_answer(engine: Engine) {
-    let read = async |query| gauge(engine.clone(), Some(query), 5.0).read().await;
+async fn each_kind_of_answer(server: GaugeServer) {
+    let read = async |query| gauge(server.clone(), Some(query), 5.0).read().await;
     assert_eq!(read("SELECT 7").await.unwrap(), Some(7.0));
     assert_eq!(read("SELECT 1.5").await.unwrap(), Some(1.5));
     assert_eq!(read("SELECT NULL").await.unwrap(), None);
     assert_eq!(read("SELECT 1 WHERE 1 = 2").await.unwrap(), None);
     assert!(read("SELECT 1, 2").await.is_err());
     assert!(read("SELECT no_such_column").await.is_err());
-    assert_eq!(gauge(engine, None, 5.0).read().await.unwrap(), None, "it is no replica");
+    assert_eq!(gauge(server, None, 5.0).read().await.unwrap(), None, "it is no replica");
 }
 
 #[tokio::test]
 async fn a_query_gives_a_figure_or_none() {
     let database = postgres_database("gauge").unwrap();
-    each_kind_of_answer(Engine::Postgres { url: url(&database.url()) }).await;
+    each_kind_of_answer(GaugeServer::Postgres { url: url(&database.url()) }).await;
     let database = mariadb_database("gauge").unwrap();
-    each_kind_of_answer(Engine::Mysql { url: url(&database.url()) }).await;
+    each_kind_of_answer(GaugeServer::Mysql { url: url(&database.url()) }).await;
 }
 
 #[tokio::test]
 async fn a_query_changes_nothing() {
     let database = postgres_database("gauge").unwrap();
     database.run("CREATE SEQUENCE s").unwrap();
-    let gauge =
-        gauge(Engine::Postgres { url: url(&database.url()) }, Some("SELECT nextval('s')"), 1.0);
+    let gauge = gauge(
+        GaugeServer::Postgres { url: url(&database.url()) },
+        Some("SELECT nextval('s')"),
+        1.0,
+    );
     assert!(gauge.read().await.is_err());
 }
 
@@ -62,8 +66,8 @@ async fn a_query_changes_nothing() {
 async fn a_phase_stands_still_while_a_gauge_is_too_high_or_cannot_be_read() {
     let database = postgres_database("gauge").unwrap();
     database.run("CREATE TABLE load (figure int); INSERT INTO load VALUES (9)").unwrap();
-    let engine = Engine::Postgres { url: url(&database.url()) };
-    let gauges: Arc<[Gauge]> = [gauge(engine, Some("SELECT figure FROM load"), 5.0)].into();
+    let server = GaugeServer::Postgres { url: url(&database.url()) };
+    let gauges: Arc<[Gauge]> = [gauge(server, Some("SELECT figure FROM load"), 5.0)].into();
     assert_eq!(gauges[0].obstacle().await.unwrap(), "load is 9.0, at most 5");
     let throttle = Arc::new(Throttle::new(Rate::Unlimited));
     let _watching = watch(gauges, Arc::clone(&throttle));
@@ -102,7 +106,8 @@ async fn a_replica_tells_how_far_it_lags_and_one_that_has_stopped_tells_nothing(
     let replica: MariaDb = mariadb().binary_log(2).start().unwrap();
     primary.lead(&replica).unwrap();
     primary.sql("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)").unwrap();
-    let gauge = gauge(Engine::Mysql { url: url(&format!("{}mysql", replica.url())) }, None, 0.5);
+    let gauge =
+        gauge(GaugeServer::Mysql { url: url(&format!("{}mysql", replica.url())) }, None, 0.5);
     waits_for(&gauge, "it never caught up", |lag| lag == Some(0.0)).await;
     assert_eq!(gauge.obstacle().await, None);
     replica.sql("STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 3600; START SLAVE").unwrap();
@@ -115,9 +120,9 @@ async fn a_replica_tells_how_far_it_lags_and_one_that_has_stopped_tells_nothing(
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_told_in_time() {
-    let engine = Engine::Postgres { url: url("postgres://a@127.0.0.1:1/a") };
+    let server = GaugeServer::Postgres { url: url("postgres://a@127.0.0.1:1/a") };
     let began = Instant::now();
-    let error = gauge(engine, None, 1.0).read().await.unwrap_err();
+    let error = gauge(server, None, 1.0).read().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(began.elapsed() < LIMIT);
 }

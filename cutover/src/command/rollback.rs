@@ -43,7 +43,7 @@ pub(super) async fn run(shared: &SharedArgs, args: &RollbackArgs) -> Result<Exit
     let rollback = Rollback::new(Signed { who, when: Timestamp::now(), why: args.why.clone() });
     let (named, planned) = tokio::join!(
         throw(args.rollback_file.clone(), &rollback),
-        throw_as_planned(shared.clone(), &rollback),
+        throw_as_planned(shared.clone(), args.rollback_file.as_deref(), &rollback),
     );
     let (planned, recorded) = planned;
     let files: Vec<_> = named.into_iter().chain(planned).collect();
@@ -57,8 +57,12 @@ pub(super) async fn run(shared: &SharedArgs, args: &RollbackArgs) -> Result<Exit
     Ok(if outcome.in_place { Exit::Done } else { Exit::Failed })
 }
 
-/// Makes the plan's file, and records the rollback.
-async fn throw_as_planned(shared: SharedArgs, rollback: &Rollback) -> (Option<File>, Result<()>) {
+/// Makes the plan's file, unless it is the one that was named, and records the rollback.
+async fn throw_as_planned(
+    shared: SharedArgs,
+    named: Option<&Path>,
+    rollback: &Rollback,
+) -> (Option<File>, Result<()>) {
     let read = move || {
         let plan = shared.load_plan();
         let path = match &plan {
@@ -70,6 +74,9 @@ async fn throw_as_planned(shared: SharedArgs, rollback: &Rollback) -> (Option<Fi
     let read = within(ATTEMPT_MAX, "read plan", apart("read plan", read)).await;
     // A plan that cannot be read is as good as none.
     let (path, plan) = read.unwrap_or_else(|error| (None, Err(error)));
+    // Thrown twice at once, the two would get in each other's way.
+    let named = named.and_then(|named| std::path::absolute(named).ok());
+    let path = path.filter(|path| named.as_ref() != Some(path));
     let recorded = async { Box::pin(record(plan?, rollback.clone())).await };
     tokio::join!(throw(path, rollback), recorded)
 }

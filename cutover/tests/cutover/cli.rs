@@ -298,6 +298,18 @@ async fn a_switch_that_cannot_be_thrown_fails_loudly() {
     assert!(ran.stdout.contains("THE SWITCH IS NOT THROWN") && ran.stdout.contains("touch"));
 }
 
+#[tokio::test]
+async fn a_rollback_file_that_is_named_and_planned_is_thrown_once() {
+    let fixture = easy();
+    let (program, _store) = begun(&fixture, share(10_000)).await;
+    let file = fixture.rollback_file();
+    let named = ["--rollback-file", file.to_str().unwrap()];
+    let words = ["rollback", "--why", "p99", "-o", "json"];
+    let said = program.run(&[&words[..], &named].concat()).json();
+    let files = said["files"].as_array().unwrap();
+    assert_eq!((files.len(), &files[0]["state"]), (1, &json!("created")), "{said}");
+}
+
 /// A file that whoever opens it waits for.
 fn pipe(path: &Path) {
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;

@@ -2,14 +2,14 @@
 
 use super::{Finding, Subject};
 use crate::error::{Error, ErrorKind};
-use crate::gauge::Gauge;
+use crate::servers;
 
 const NAME: &str = "gauge";
 
 pub(super) async fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings = Vec::with_capacity(subject.plan.gauges.len());
     for plan in &subject.plan.gauges {
-        let read = Gauge::new(plan).read().await;
+        let read = servers::gauge(plan).read().await;
         findings.push(match read {
             Ok(Some(figure)) if figure <= plan.max => {
                 Finding::ok(NAME, format!("{} is {figure:.1}, at most {}", plan.name, plan.max))

@@ -5,9 +5,11 @@
 //! and with bounds on every wait, so that a session whose process is stopped lets go of its locks.
 
 mod error;
+mod figures;
 mod session;
 
 pub(crate) use error::{Failure, is_unknown, number};
+pub(crate) use figures::MysqlFigures;
 pub(crate) use session::Session;
 
 use super::pool::{Pool, PoolOptions, bounded};

@@ -1,8 +1,10 @@
 //! PostgreSQL through sqlx.
 
 mod error;
+mod figures;
 
 pub(crate) use error::{commit_failed, failed};
+pub(crate) use figures::PostgresFigures;
 
 use super::pool::{Pool, PoolOptions};
 use crate::error::{Error, ErrorKind, Result};

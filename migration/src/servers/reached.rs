@@ -2,9 +2,12 @@
 
 use super::kafka;
 use crate::checkpoint::{self, CheckpointStore};
+use crate::driver::mysql::MysqlFigures;
+use crate::driver::postgres::PostgresFigures;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gauge::{Figures, Gauge};
 use crate::lock::{KeyLock, RedisLock, SqliteLock};
-use crate::plan::{Engine, InstancePlan, LockEngine, Plan, QueuePlan};
+use crate::plan::{Engine, GaugePlan, GaugeServer, InstancePlan, LockEngine, Plan, QueuePlan};
 use crate::queue::{OutboxQueue, Queue};
 use crate::store::{MysqlStore, OpenMode, PostgresStore, SqliteStore, Store, Target};
 use std::sync::Arc;
@@ -109,6 +112,16 @@ pub(super) async fn open_lock(plan: &Plan) -> Result<Arc<dyn KeyLock>> {
         LockEngine::Sqlite { path } => Ok(Arc::new(SqliteLock::open(path, &plan.id).await?)),
         LockEngine::Redis { url } => Ok(Arc::new(RedisLock::open(url, &plan.id).await?)),
     }
+}
+
+/// A gauge, not read yet.
+#[must_use]
+pub fn gauge(plan: &GaugePlan) -> Gauge {
+    let figures: Box<dyn Figures> = match &plan.server {
+        GaugeServer::Postgres { url } => Box::new(PostgresFigures::new(url)),
+        GaugeServer::Mysql { url } => Box::new(MysqlFigures::new(url)),
+    };
+    Gauge::new(plan, figures)
 }
 
 /// Whether there is anything where a lock store would be made.

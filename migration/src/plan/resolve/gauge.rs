@@ -2,7 +2,7 @@
 
 use super::{Engines, Result, invalid, name};
 use crate::plan::raw::RawGauge;
-use crate::plan::{Engine, GaugePlan};
+use crate::plan::{Engine, GaugePlan, GaugeServer};
 
 /// Most gauges: each is asked every second by every process.
 const GAUGES_MAX: usize = 32;
@@ -25,13 +25,16 @@ pub(super) fn resolve(raw: Vec<RawGauge>, engines: &Engines<'_>) -> Result<Vec<G
         if !(gauge.max >= 0.0 && gauge.max.is_finite()) {
             return Err(invalid(format!("{field}.max"), "be a number from 0 on", gauge.max));
         }
-        let engine = engines.watched(&field, gauge.place())?;
-        if matches!(engine, Engine::Sqlite { .. }) {
-            return Err(invalid(format!("{field}.engine"), "be a server's", "sqlite"));
-        }
+        let server = match engines.watched(&field, gauge.place())? {
+            Engine::Postgres { url } => GaugeServer::Postgres { url },
+            Engine::Mysql { url } => GaugeServer::Mysql { url },
+            Engine::Sqlite { .. } => {
+                return Err(invalid(format!("{field}.engine"), "be a server's", "sqlite"));
+            }
+        };
         gauges.push(GaugePlan {
             name: gauge.name,
-            engine,
+            server,
             query: gauge.query.map(|query| query.trim().trim_end_matches(';').to_owned()),
             max: gauge.max,
         });
