@@ -1,7 +1,6 @@
 //! From MariaDB to two PostgreSQL databases, progress in another MariaDB: the real programs, an
 //! application of several sessions whose transactions overlap, kills, a source that restarts, the
 //! switch and the clean-up.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::Bed;
 use rand::rngs::StdRng;

@@ -1,6 +1,5 @@
 //! The copy as an operator knows it: killed late it does not begin from the front, and another
 //! terminal pauses it, resumes it and changes its rate while it runs.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, Running, differences};
 use serde_json::Value;

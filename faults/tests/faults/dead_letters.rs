@@ -1,6 +1,5 @@
 //! Dead letters from end to end: what cannot be decoded is kept, shown, replayed or given up, and
 //! whichever it is, the target ends as the source.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, Ran, differences};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Source tables without a key that holds.
 
-use crate::{new, ready};
+use super::{new, ready};
 use faults::{Bed, differences};
 
 /// Makes the source table again, with another key.

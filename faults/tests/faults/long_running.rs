@@ -1,5 +1,4 @@
 //! Commands that run until they are told to stop: what they serve and show meanwhile.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, program};
 use serde_json::Value;

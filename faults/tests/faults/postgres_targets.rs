@@ -1,6 +1,5 @@
 //! The first flight onto two PostgreSQL databases, its progress in a third: the real programs, live
 //! writes, a kill, a server that restarts, the switch and the clean-up.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::Bed;
 use serde_json::Value;

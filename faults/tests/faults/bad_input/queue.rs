@@ -1,6 +1,6 @@
 //! Messages that say nothing, an outbox that forgets, and a source that goes back in time.
 
-use crate::{new, ready};
+use super::{new, ready};
 use faults::differences;
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! A comparison that is killed, stopped, left for days, or begun twice says what an uninterrupted
 //! one would say, or begins anew.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use faults::{Bed, Ran, differences, kills, seed};
 use serde_json::Value;

@@ -1,5 +1,4 @@
 //! Every command of the real programs that looks or prints, and what a script may rely on in it.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, differences};
 use serde_json::Value;

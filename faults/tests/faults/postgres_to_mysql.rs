@@ -1,6 +1,5 @@
 //! From PostgreSQL to two MariaDB databases: the real programs, an application of several sessions
 //! whose transactions overlap, kills, and the clean-up.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::Bed;
 use rand::rngs::StdRng;

@@ -1,6 +1,6 @@
 //! Target tables that do not take what is written to them.
 
-use crate::{new, ready};
+use super::{new, ready};
 use faults::{Bed, differences};
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 //!
 //! Every refusal is asserted by [`Ran::complains`](faults::Ran::complains) or
 //! [`Ran::finds`](faults::Ran::finds): the exact exit code, and a hint.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod checkpoint;
 mod locked;

@@ -6,7 +6,6 @@
 //!
 //! The points of all cases together are those that the sources name: a new point without a case
 //! that passes it fails here.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod case;
 mod cases;

@@ -1,5 +1,4 @@
 //! Every command that a hint, a message or a page tells an operator to type is one that there is.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

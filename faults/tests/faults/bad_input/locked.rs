@@ -1,6 +1,6 @@
 //! Databases that somebody keeps locked, and work that somebody else has.
 
-use crate::ready;
+use super::ready;
 use faults::{Bed, differences};
 use sqlx::{Connection, Executor, Row};
 

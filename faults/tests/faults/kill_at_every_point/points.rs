@@ -1,6 +1,6 @@
 //! The points that the sources name are the points that the cases pass.
 
-use crate::{cases, hits};
+use super::{cases, hits};
 use std::collections::BTreeSet;
 use std::path::Path;
 

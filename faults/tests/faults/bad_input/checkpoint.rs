@@ -1,6 +1,6 @@
 //! Checkpoint stores that are not ours, or not readable.
 
-use crate::new;
+use super::new;
 
 #[tokio::test]
 async fn a_foreign_checkpoint_is_refused_and_left_as_it_is() {

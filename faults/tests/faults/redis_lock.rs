@@ -3,7 +3,6 @@
 //!
 //! The copy is frozen with a batch that it has read and not written. What it read is changed and
 //! deleted meanwhile, and the lock is lost.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, Ran, differences};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The commands that change something, each on a migration that is ready for it.
 
-use crate::case::{Case, End, Step};
-use crate::survives;
+use super::case::{Case, End, Step};
+use super::survives;
 
 /// Changes before and after the kill.
 const CHANGES: Step = Step::Change(120);

@@ -1,6 +1,5 @@
 //! Clean-ups and aborts: what is listed is what there is, what is needed stays, and in the end
 //! nothing of the migration is left.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, Ran};
 use sqlx::{AssertSqlSafe, Connection, Row};

@@ -1,6 +1,6 @@
 //! Plans that are wrong, do not fit, or changed under way.
 
-use crate::{new, ready};
+use super::{new, ready};
 use faults::{Bed, differences};
 
 /// Replaces a part of the plan, and returns the plan as it was.

@@ -1,5 +1,4 @@
 //! `verify` finds every class of difference on real files, and `repair` mends them.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use faults::{Bed, differences};
 use sqlx::Connection as _;
