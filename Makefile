@@ -45,7 +45,7 @@ test: servers ## Everything that must hold before a change lands: format, lints 
 faults: servers ## Every fault test, on files and on real servers, with a kill at every fail point
 	$(CARGO) build $(RELEASE) $(FAULTS) --workspace --bins --tests
 	MIDFLIGHT_FAULTS=all $(BESIDE) $(CARGO) test $(RELEASE) $(FAULTS) --workspace \
-		--test faults -- --nocapture
+		--test faults --test cutover -- --nocapture
 	rm -rf $(FLIGHT)/flight
 	$(TARGET)/release/playbook run $(FLIGHT)/README.md --chaos --memory-max 128
 

@@ -3,6 +3,8 @@
 
 mod cli;
 mod environment;
+#[cfg(feature = "faults")]
+mod faults;
 mod fixture;
 mod machine;
 mod percentage;
