@@ -52,9 +52,9 @@ faults: servers ## Every fault test, on files and on real servers, with a kill a
 model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model
 
-bench: ## Compares with bare loops through the same driver; ONLY=name runs one
-	$(CARGO) build $(RELEASE) --no-default-features -p dual-write -p backfill -p verify -p bench
-	$(TARGET)/release/bench $(if $(ONLY),--only $(ONLY))
+bench: servers ## Compares with bare loops and other tools; ONLY=name runs one, ARGS="--rows 200000" passes more
+	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p bench
+	$(TARGET)/release/bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 clean: ## Removes what was built and what the demo left
 	$(CARGO) clean

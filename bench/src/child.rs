@@ -1,5 +1,6 @@
 //! Runs a process to its end and watches its memory.
 
+use crate::cpu;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Longest run of one process.
-const RUN_MAX: Duration = Duration::from_secs(300);
+const RUN_MAX: Duration = Duration::from_secs(900);
 
 /// A failure, with what the process said.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -22,12 +23,15 @@ pub(crate) struct Cost {
     pub(crate) seconds: f64,
     /// Peak resident memory in bytes.
     pub(crate) peak_bytes: u64,
+    /// CPU seconds of the process, its children included.
+    pub(crate) cpu_seconds: f64,
 }
 
 /// Runs `program` to its end.
 pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
     // Files and not pipes: a pipe that nobody reads would stop it.
     let mut said = (tempfile::tempfile()?, tempfile::tempfile()?);
+    let cpu_before = cpu::of_children();
     let begun = Instant::now();
     let mut child = Command::new(program)
         .args(args)
@@ -60,7 +64,8 @@ pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
         return Err(format!("{} {args:?} ended with {status}: {err}", program.display()).into());
     }
     let printed = out.trim().strip_prefix("seconds ").and_then(|text| text.parse().ok());
-    Ok(Cost { seconds: printed.unwrap_or(whole), peak_bytes })
+    let cpu_seconds = cpu::of_children() - cpu_before;
+    Ok(Cost { seconds: printed.unwrap_or(whole), peak_bytes, cpu_seconds })
 }
 
 fn peak(status_file: &str) -> u64 {

@@ -1,14 +1,13 @@
 //! The decision of one read, in process.
 
 use crate::child::Failure;
-use crate::data::plan;
 use crate::report;
+use crate::sqlite::data::plan;
 use cutover::{Action, Reader, Record, STAGE_KEY, Signed, Stage};
 use migration::checkpoint::{CheckpointStore, MemoryCheckpoint, document};
 use migration::clock::Timestamp;
 use migration::plan::{Plan, StagePlan};
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,10 +21,10 @@ const KEYS: usize = 1_024;
 const LOAD_MAX: Duration = Duration::from_secs(2);
 
 /// Measures a decision at a stage that has to hash every key, and the hash alone beside it.
-pub(crate) async fn measure(dir: &Path, runs: usize) -> Result<(), Failure> {
+pub(crate) async fn measure(runs: usize) -> Result<(), Failure> {
     report::begin("decision", runs);
-    std::fs::create_dir_all(dir)?;
-    let plan = Plan::parse(&plan(), dir).map_err(|error| format!("{error:?}"))?;
+    let dir = tempfile::tempdir()?;
+    let plan = Plan::parse(&plan(), dir.path()).map_err(|error| format!("{error:?}"))?;
     let checkpoint = Arc::new(MemoryCheckpoint::new(&plan.id));
     let signed = Signed { who: "bench".into(), when: Timestamp::now(), why: "bench".into() };
     let record = Record::initial(&plan, Timestamp::now()).changed(

@@ -6,6 +6,8 @@
 )]
 
 use crate::child::Cost;
+use crate::side::{Run, Runs};
+use servers::Durability;
 use std::time::Duration;
 
 /// One case, measured.
@@ -62,6 +64,75 @@ pub(crate) fn case(measured: &Measured) {
         peer.median,
         peak as f64 / f64::from(1 << 20),
     );
+}
+
+/// What commits promise, in a word.
+pub(crate) fn promise(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Relaxed => "relaxed",
+        Durability::Durable => "durable",
+    }
+}
+
+/// Prints what a copy at a rate does to updates, as the 99th percentiles of pairs of windows.
+pub(crate) fn harm(rate: Option<u32>, promise: &str, alone: &[f64], beside: &[f64]) {
+    let ratios = spread(alone.iter().zip(beside).map(|(alone, beside)| beside / alone));
+    let (alone, beside) = (spread(alone.iter().copied()), spread(beside.iter().copied()));
+    let rate = rate.map_or_else(|| "no bound".to_owned(), |rate| format!("{rate} rows/s"));
+    println!(
+        "harm, {promise} commits, copy at {rate:<12} p99 of an update {:.2} x (min {:.2}, max \
+         {:.2}, aim 1.10); {:.2} ms against {:.2} ms",
+        ratios.median, ratios.min, ratios.max, beside.median, alone.median
+    );
+}
+
+/// Says what one run took.
+pub(crate) fn ran(name: &str, rows: u64, cost: &Cost) {
+    eprintln!("  {name}: {:.2} s, {:.0} k/s", cost.seconds, thousands(rows, cost.seconds));
+}
+
+/// Prints how ours compares with each peer, and what everybody used.
+pub(crate) fn contest(name: &str, rows: u64, ours: &[Run], peers: &[Runs<'_>], servers: &[&str]) {
+    println!("{name}");
+    for peer in peers {
+        let pairs = ours.iter().zip(&peer.runs);
+        let ratios = spread(pairs.map(|(ours, peer)| peer.cost.seconds / ours.cost.seconds));
+        let aim = peer.aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}"));
+        println!(
+            "  {:.2} x {} (min {:.2}, max {:.2}{aim})",
+            ratios.median, peer.name, ratios.min, ratios.max
+        );
+    }
+    used("ours", rows, ours, servers);
+    for peer in peers {
+        used(peer.name, rows, &peer.runs, servers);
+    }
+}
+
+/// Prints the rate of a side, and what it used.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn used(name: &str, rows: u64, runs: &[Run], servers: &[&str]) {
+    let rate = spread(runs.iter().map(|run| thousands(rows, run.cost.seconds))).median;
+    let millions = rows as f64 / 1e6;
+    let client = spread(runs.iter().map(|run| run.cost.cpu_seconds / millions)).median;
+    let servers: String = servers
+        .iter()
+        .enumerate()
+        .map(|(place, server)| {
+            let used = runs.iter().filter_map(|run| run.servers.get(place));
+            format!(", {server} {:.1}", spread(used.map(|seconds| seconds / millions)).median)
+        })
+        .collect();
+    let peak = runs.iter().map(|run| run.cost.peak_bytes).max().unwrap_or(0);
+    println!(
+        "    {name:<24} {rate:>5.0} k/s; CPU s per million: itself {client:.1}{servers}; peak {:.0} MiB",
+        peak as f64 / f64::from(1 << 20),
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn thousands(rows: u64, seconds: f64) -> f64 {
+    rows as f64 / seconds / 1_000.0
 }
 
 struct Spread {

@@ -38,6 +38,12 @@ pub enum Kind {
     Kafka,
     /// Kafka Connect with Debezium, likewise.
     Connect,
+    /// mydumper and myloader, which benchmarks compare with.
+    Mydumper,
+    /// pgcopydb, likewise.
+    Pgcopydb,
+    /// pgloader, likewise.
+    Pgloader,
 }
 
 /// What must be there, and the packages that bring it.
@@ -49,13 +55,16 @@ struct Need {
 
 impl Kind {
     /// All kinds, by the names the command line knows them by.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 9] = [
         ("build", Self::Build),
         ("mariadb", Self::MariaDb),
         ("postgres", Self::Postgres),
         ("redis", Self::Redis),
         ("kafka", Self::Kafka),
         ("connect", Self::Connect),
+        ("mydumper", Self::Mydumper),
+        ("pgcopydb", Self::Pgcopydb),
+        ("pgloader", Self::Pgloader),
     ];
 
     /// The name on the command line.
@@ -68,7 +77,7 @@ impl Kind {
     #[must_use]
     pub fn variable(self) -> Option<&'static str> {
         match self {
-            Self::Build | Self::Connect => None,
+            Self::Build | Self::Connect | Self::Mydumper | Self::Pgcopydb | Self::Pgloader => None,
             Self::MariaDb => Some(shared::MARIADB_URL),
             Self::Postgres => Some(shared::POSTGRES_URL),
             Self::Redis => Some(shared::REDIS_URL),
@@ -93,6 +102,9 @@ impl Kind {
                 &[],
                 &["openjdk-17-jre-headless|openjdk-21-jre-headless", "maven", "openssl"],
             ),
+            Self::Pgcopydb => (&["pgcopydb"], &[], &["pgcopydb"]),
+            Self::Pgloader => (&["pgloader"], &[], &["pgloader"]),
+            Self::Mydumper => (&["mydumper", "myloader"], &[], &["mydumper"]),
         };
         Need { programs, files, packages }
     }

@@ -31,7 +31,7 @@ impl Member {
     fn start(kind: Kind) -> Result<Option<Self>> {
         Ok(match kind {
             // Each test starts a worker of its own, with its connectors.
-            Kind::Build | Kind::Connect => None,
+            Kind::Build | Kind::Connect | Kind::Mydumper | Kind::Pgcopydb | Kind::Pgloader => None,
             Kind::MariaDb => Some(Self::MariaDb(start_mariadb()?)),
             Kind::Postgres => Some(Self::Postgres(start_postgres()?)),
             Kind::Redis => Some(Self::Redis(start_redis()?)),

@@ -1,6 +1,6 @@
 //! The peers: the barest loops through the same driver, and what the engine can do by itself.
 
-use crate::data::{APPLY_BATCH_ROWS, COPY_BATCH_ROWS, LiveChange, TARGET_TABLE, open};
+use super::data::{APPLY_BATCH_ROWS, COPY_BATCH_ROWS, LiveChange, TARGET_TABLE, open};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::collections::HashMap;
