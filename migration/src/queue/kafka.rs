@@ -67,7 +67,7 @@ impl KafkaQueue {
         source: Arc<dyn Store>,
     ) -> Result<Self> {
         let clients = Clients::new(Arc::new(plan.clone()), migration);
-        let looker = Looker::open(&clients, plan.brokers.join(",")).await?;
+        let looker = Looker::open(&clients, plan.bootstrap()?).await?;
         let ordered = |versions| versions == Versions::Queue;
         let topics: Vec<(String, bool)> = plan
             .topics

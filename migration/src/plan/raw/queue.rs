@@ -20,7 +20,7 @@ pub(crate) struct RawQueue {
     pub(crate) kind: Spanned<RawQueueKind>,
     /// Outbox: the table in the source.
     pub(crate) table: Option<String>,
-    /// Kafka: addresses of some brokers, `host:port`.
+    /// Kafka: addresses of some brokers, `host:port`, or the variable that holds them, `env:NAME`.
     pub(crate) brokers: Option<Vec<String>>,
     /// Kafka: the consumer group. Left out: `midflight-` and the plan's id.
     pub(crate) group: Option<String>,

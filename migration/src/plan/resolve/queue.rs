@@ -4,6 +4,7 @@ use super::engine::absolute;
 use super::{Result, invalid, millis};
 use crate::decode::{Format, TopicFormat, Versions};
 use crate::error::Error;
+use crate::plan::kafka::names_broker;
 use crate::plan::raw::{RawQueue, RawQueueKind, RawSasl, RawTable, RawTls, RawTopic};
 use crate::plan::{KafkaPlan, QueuePlan, SaslPlan, SecretPlace, TlsPlan, nearest};
 use std::collections::BTreeSet;
@@ -36,9 +37,9 @@ fn kafka(raw: RawQueue, around: &Around<'_>) -> Result<KafkaPlan> {
             .hint("write brokers = [\"host:9092\"]"));
     }
     for (i, broker) in brokers.iter().enumerate() {
-        let port = broker.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
-        if !matches!(port, Some((host, Ok(_))) if !host.is_empty() && !host.contains([',', '/'])) {
-            return Err(invalid(format!("queue.brokers[{i}]"), "be host:port", "something else"));
+        if !names_broker(broker) {
+            let must = "be host:port, or \"env:NAME\", which holds it";
+            return Err(invalid(format!("queue.brokers[{i}]"), must, "something else"));
         }
     }
     let group = raw.group.unwrap_or_else(|| format!("midflight-{}", around.id));

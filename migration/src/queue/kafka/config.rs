@@ -61,7 +61,7 @@ impl Clients {
     /// What every client has. Secrets are looked up here, when a client is made.
     fn base(&self) -> Result<ClientConfig> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.plan.brokers.join(","));
+        config.set("bootstrap.servers", self.plan.bootstrap()?);
         config.set("client.id", &self.client_id);
         // What goes wrong is said once, by our own errors.
         config.set_log_level(RDKafkaLogLevel::Warning);
