@@ -18,6 +18,7 @@
 //! Tests that do not harm a server share one: see [`shared`].
 
 mod account;
+mod capture;
 mod connect;
 mod error;
 mod home;
@@ -41,6 +42,7 @@ mod url;
 mod watchdog;
 pub mod with;
 
+pub use capture::capture;
 pub use connect::{Connect, ConnectSettings, Connector, connect};
 pub use error::{Error, Result};
 pub use kafka::{Kafka, KafkaSettings, Listener, kafka};

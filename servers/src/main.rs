@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use servers::{Error, Kind, Result, install, up, with};
+use servers::{Error, Kind, Result, capture, install, up, with};
 
 const USAGE: &str = "\
 usage:
@@ -10,7 +10,11 @@ usage:
   servers with KINDS -- COMMAND     starts one of each, runs COMMAND beside them, stops them
   servers up KINDS                  starts one of each to stay, and prints their URLs
   servers down                      stops what up has started
-KINDS is a list such as mariadb,postgres,redis,kafka; `build` stands for the C libraries";
+  servers capture NAME URL BROKERS [PROPERTY=VALUE ...]
+                                    a Debezium: what the database of URL commits from now on goes
+                                    to topics NAME.DATABASE.TABLE, until it is stopped
+KINDS is a list such as mariadb,postgres,redis,kafka; `shards` are four more MariaDB, `build` stands
+for the C libraries";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,6 +42,10 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [verb, list] if verb == "up" => {
             let environment = up::up(&kinds(list)?)?;
             print(&environment);
+            Ok(ExitCode::SUCCESS)
+        }
+        [verb, name, url, brokers, properties @ ..] if verb == "capture" => {
+            capture(name, url, brokers, properties)?;
             Ok(ExitCode::SUCCESS)
         }
         [verb] if verb == "down" => {

@@ -44,6 +44,8 @@ pub enum Kind {
     Pgcopydb,
     /// pgloader, likewise.
     Pgloader,
+    /// Four more `MariaDB` servers, for a target of several instances.
+    Shards,
 }
 
 /// What must be there, and the packages that bring it.
@@ -55,7 +57,7 @@ struct Need {
 
 impl Kind {
     /// All kinds, by the names the command line knows them by.
-    pub const NAMES: [(&'static str, Self); 9] = [
+    pub const NAMES: [(&'static str, Self); 10] = [
         ("build", Self::Build),
         ("mariadb", Self::MariaDb),
         ("postgres", Self::Postgres),
@@ -65,6 +67,7 @@ impl Kind {
         ("mydumper", Self::Mydumper),
         ("pgcopydb", Self::Pgcopydb),
         ("pgloader", Self::Pgloader),
+        ("shards", Self::Shards),
     ];
 
     /// The name on the command line.
@@ -73,15 +76,16 @@ impl Kind {
         Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 
-    /// The variable that names the shared server of this kind to tests, if it is a server.
+    /// The variables that name the servers of this kind to tests and playbooks.
     #[must_use]
-    pub fn variable(self) -> Option<&'static str> {
+    pub fn variables(self) -> &'static [&'static str] {
         match self {
-            Self::Build | Self::Connect | Self::Mydumper | Self::Pgcopydb | Self::Pgloader => None,
-            Self::MariaDb => Some(shared::MARIADB_URL),
-            Self::Postgres => Some(shared::POSTGRES_URL),
-            Self::Redis => Some(shared::REDIS_URL),
-            Self::Kafka => Some(shared::KAFKA_BROKERS),
+            Self::Build | Self::Connect | Self::Mydumper | Self::Pgcopydb | Self::Pgloader => &[],
+            Self::MariaDb => &[shared::MARIADB_URL],
+            Self::Postgres => &[shared::POSTGRES_URL],
+            Self::Redis => &[shared::REDIS_URL],
+            Self::Kafka => &[shared::KAFKA_BROKERS],
+            Self::Shards => &shared::SHARD_URLS,
         }
     }
 
@@ -92,7 +96,7 @@ impl Kind {
                 &["/usr/include/zlib.h", "/usr/include/openssl/ssl.h"],
                 &["build-essential", "pkg-config", "libssl-dev", "zlib1g-dev"],
             ),
-            Self::MariaDb => {
+            Self::MariaDb | Self::Shards => {
                 (&["mariadbd", "mariadb-install-db", "mariadb"], &[], &["mariadb-server"])
             }
             Self::Postgres => (&["postgres", "initdb", "psql"], &[], &["postgresql"]),

@@ -25,6 +25,13 @@ pub const POSTGRES_URL: &str = "MIDFLIGHT_TEST_POSTGRES_URL";
 pub const REDIS_URL: &str = "MIDFLIGHT_TEST_REDIS_URL";
 /// The variable that names the shared Kafka's brokers.
 pub const KAFKA_BROKERS: &str = "MIDFLIGHT_TEST_KAFKA_BROKERS";
+/// The variables that name the instances of a target of several, each a `MariaDB` of its own.
+pub const SHARD_URLS: [&str; 4] = [
+    "MIDFLIGHT_TEST_SHARD_0_URL",
+    "MIDFLIGHT_TEST_SHARD_1_URL",
+    "MIDFLIGHT_TEST_SHARD_2_URL",
+    "MIDFLIGHT_TEST_SHARD_3_URL",
+];
 
 /// A database of one test in a shared server, dropped with this value.
 #[derive(Debug)]

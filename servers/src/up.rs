@@ -94,8 +94,8 @@ pub fn up(kinds: &[Kind]) -> Result<String> {
     if holder.is_none() {
         notice("they run already; `make down` stops them");
     }
-    let missing = kinds.iter().filter_map(|kind| kind.variable());
-    match missing.into_iter().find(|variable| !environment.contains(variable)) {
+    let mut variables = kinds.iter().flat_map(|kind| kind.variables());
+    match variables.find(|variable| !environment.contains(**variable)) {
         Some(variable) => Err(Error::Request(format!(
             "other servers run already, none for {variable}\nhint: `make down` stops them"
         ))),

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::error::{During, Error, Result};
 use crate::kafka::{Kafka, Listener};
-use crate::mariadb::MariaDb;
+use crate::mariadb::{MariaDb, mariadb};
 use crate::notice::notice;
 use crate::packages::{Kind, install};
 use crate::postgres::Postgres;
@@ -25,18 +25,39 @@ enum Member {
     Postgres(Postgres),
     Redis(Redis),
     Kafka(Kafka),
+    /// One of several, by the variable that names it.
+    Shard(&'static str, MariaDb),
 }
 
 impl Member {
-    fn start(kind: Kind) -> Result<Option<Self>> {
+    fn start(kind: Kind) -> Result<Vec<Self>> {
         Ok(match kind {
             // Each test starts a worker of its own, with its connectors.
-            Kind::Build | Kind::Connect | Kind::Mydumper | Kind::Pgcopydb | Kind::Pgloader => None,
-            Kind::MariaDb => Some(Self::MariaDb(start_mariadb()?)),
-            Kind::Postgres => Some(Self::Postgres(start_postgres()?)),
-            Kind::Redis => Some(Self::Redis(start_redis()?)),
-            Kind::Kafka => Some(Self::Kafka(start_kafka()?)),
+            Kind::Build | Kind::Connect | Kind::Mydumper | Kind::Pgcopydb | Kind::Pgloader => {
+                Vec::new()
+            }
+            Kind::MariaDb => vec![Self::MariaDb(start_mariadb()?)],
+            Kind::Postgres => vec![Self::Postgres(start_postgres()?)],
+            Kind::Redis => vec![Self::Redis(start_redis()?)],
+            Kind::Kafka => vec![Self::Kafka(start_kafka()?)],
+            Kind::Shards => {
+                let one = |variable| mariadb().start().map(|server| Self::Shard(variable, server));
+                shared::SHARD_URLS.into_iter().map(one).collect::<Result<_>>()?
+            }
         })
+    }
+
+    /// The variable that names it, and what that holds.
+    fn named(&self) -> (&'static str, String) {
+        match self {
+            Self::MariaDb(server) => (shared::MARIADB_URL, server.url()),
+            Self::Postgres(server) => (shared::POSTGRES_URL, server.url()),
+            Self::Redis(server) => (shared::REDIS_URL, server.url()),
+            Self::Kafka(server) => {
+                (shared::KAFKA_BROKERS, server.bootstrap(Listener::Plain).to_owned())
+            }
+            Self::Shard(variable, server) => (variable, server.url()),
+        }
     }
 }
 
@@ -62,24 +83,14 @@ impl Fleet {
     /// The variables that name the servers to tests.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        self.servers
-            .iter()
-            .map(|member| match member {
-                Member::MariaDb(server) => (shared::MARIADB_URL, server.url()),
-                Member::Postgres(server) => (shared::POSTGRES_URL, server.url()),
-                Member::Redis(server) => (shared::REDIS_URL, server.url()),
-                Member::Kafka(server) => {
-                    (shared::KAFKA_BROKERS, server.bootstrap(Listener::Plain).to_owned())
-                }
-            })
-            .collect()
+        self.servers.iter().map(Member::named).collect()
     }
 
     /// Keeps the servers' logs and says where, for a command that failed.
     pub fn keep_logs(&mut self) {
         for member in &mut self.servers {
             let server: &mut Server = match member {
-                Member::MariaDb(server) => server,
+                Member::MariaDb(server) | Member::Shard(_, server) => server,
                 Member::Postgres(server) => server,
                 Member::Redis(server) => server,
                 Member::Kafka(server) => &mut server.brokers()[0],
