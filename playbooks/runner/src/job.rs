@@ -30,12 +30,12 @@ pub(crate) struct Job {
 impl Job {
     /// Starts a command that has the screen to itself.
     pub(crate) fn foreground(stage: &Stage, argv: &[String]) -> Result<Self> {
-        Self::start(argv, stage.command(argv).spawn())
+        Self::start(argv, stage.command(argv)?.spawn())
     }
 
     /// Starts a command whose output is shown line by line beside that of others.
     pub(crate) fn background(stage: &Stage, argv: &[String], screen: &Arc<Screen>) -> Result<Self> {
-        let mut command = stage.command(argv);
+        let mut command = stage.command(argv)?;
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut job = Self::start(argv, command.spawn())?;
         let (out, err) = (job.child.stdout.take(), job.child.stderr.take());

@@ -3,7 +3,8 @@
 //! A playbook that is not run rots. So the README is the script: every line that begins with `$ `
 //! in a block marked `console` is a command; what else stands there is prose, or what a person
 //! would see. A command ends with ` &` if it stays up while the next ones are typed, and with a
-//! comment such as `# exits 3` if that is the exit code it should have.
+//! comment such as `# exits 3` if that is the exit code it should have. `$NAME` and `${NAME}` are
+//! variables; `until COMMAND; do sleep 1; done` is the one loop that there is.
 //!
 //! Under chaos a random phase process is killed with `SIGKILL` every second and started again: a
 //! migration must end the same way.

@@ -89,12 +89,10 @@ impl Runner {
                 Action::Background { argv } => {
                     Job::background(&self.stage, argv, &self.screen).map(|job| self.jobs.push(job))
                 }
+                Action::Until { argv, pause } => self.until(argv, *pause).await,
                 Action::Kill { job } => self.kill(job),
                 Action::Wait { job } => self.wait(job).await,
-                Action::Export { name, value } => {
-                    self.stage.export(name, value);
-                    Ok(())
-                }
+                Action::Export { name, value } => self.stage.export(name, value),
             };
             done.map_err(|error| error.with("line", step.line))?;
         }
@@ -116,6 +114,25 @@ impl Runner {
         }
         Err(Error::new(ErrorKind::TimedOut, "run command: killed too often")
             .with("attempts", ATTEMPTS_MAX))
+    }
+
+    /// Runs a command again until it succeeds, as a shell's loop would.
+    async fn until(&mut self, argv: &[String], pause: Duration) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            let mut job = Job::foreground(&self.stage, argv)?;
+            self.screen.foreground(true);
+            let ended = self.attend(&mut job, since).await;
+            self.screen.foreground(false);
+            if ended?.success() {
+                return Ok(());
+            }
+            if since.elapsed() + pause > STEP_MAX {
+                return Err(late("repeat command until it succeeds", &job.label, STEP_MAX));
+            }
+            self.look(None)?;
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Looks after everything until the command in the foreground ends.

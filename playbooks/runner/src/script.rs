@@ -1,6 +1,7 @@
 //! From a README to the commands in it.
 
 use migration::error::{Error, ErrorKind, Result};
+use std::time::Duration;
 
 /// One command of a playbook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,13 @@ pub(crate) enum Action {
     Background {
         /// Program and arguments.
         argv: Vec<String>,
+    },
+    /// `until program arg ...; do sleep SECONDS; done`: runs it again until it succeeds.
+    Until {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// The pause after a failure.
+        pause: Duration,
     },
     /// `kill %program`: asks a background process to stop.
     Kill {
@@ -90,6 +98,10 @@ fn action(line: usize, text: &str) -> Result<Action> {
         }
     };
     let command = text.split(" # ").next().unwrap_or(text).trim_end();
+    let (command, again) = match until(command) {
+        Some((command, pause)) => (command, Some(pause)),
+        None => (command, None),
+    };
     // A shell would do something else with these than hand them to the program.
     let shell_only = ["|", ">", "<", ";", "$(", "`", "&&"];
     if let Some(symbol) = shell_only.iter().find(|&&symbol| command.contains(symbol)) {
@@ -111,9 +123,18 @@ fn action(line: usize, text: &str) -> Result<Action> {
             None => return Err(bad(line, text, "sets nothing")),
         },
         _ if background => Action::Background { argv },
+        _ if again.is_some() => Action::Until { argv, pause: again.unwrap_or_default() },
         _ => Action::Foreground { argv, exits },
     };
     Ok(action)
+}
+
+/// The command of a loop that repeats it until it succeeds, and the pause between.
+fn until(command: &str) -> Option<(&str, Duration)> {
+    let body = command.strip_prefix("until ")?.strip_suffix("; done")?;
+    let (command, pause) = body.rsplit_once("; do sleep ")?;
+    let seconds = pause.trim().parse().ok()?;
+    Some((command, Duration::from_secs(seconds)))
 }
 
 fn job_name(line: usize, text: &str, job: &str) -> Result<String> {
@@ -167,6 +188,13 @@ mod tests {
             actions("$ copy --from a \\\n> --to b"),
             [run(&["copy", "--from", "a", "--to", "b"], 0)]
         );
+    }
+
+    #[test]
+    fn a_command_may_be_repeated_until_it_succeeds() {
+        let found = actions("$ until check --x; do sleep 2; done");
+        let argv = vec!["check".into(), "--x".into()];
+        assert_eq!(found, [Action::Until { argv, pause: std::time::Duration::from_secs(2) }]);
     }
 
     #[test]

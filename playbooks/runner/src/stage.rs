@@ -34,14 +34,25 @@ impl Stage {
     }
 
     /// Sets a variable for every command after this.
-    pub(crate) fn export(&mut self, name: &str, value: &str) {
-        self.exports.push((name.to_owned(), value.to_owned()));
+    ///
+    /// # Errors
+    /// As [`Stage::command`].
+    pub(crate) fn export(&mut self, name: &str, value: &str) -> Result<()> {
+        let value = self.expand(value)?;
+        self.exports.push((name.to_owned(), value));
+        Ok(())
     }
 
     /// A command in this folder. It reads nothing: no playbook may wait for somebody to type.
-    pub(crate) fn command(&self, argv: &[String]) -> Command {
+    ///
+    /// # Errors
+    /// `Plan` for a variable in it that is not set: a shell would put nothing there, and the
+    /// command would do something else.
+    pub(crate) fn command(&self, argv: &[String]) -> Result<Command> {
         let mut command = Command::new(self.find(argv.first().map_or("", String::as_str)));
-        command.args(argv.iter().skip(1));
+        for arg in argv.iter().skip(1) {
+            command.arg(self.expand(arg)?);
+        }
         command.current_dir(&self.dir).env("PATH", &self.path).stdin(Stdio::null());
         // Lines of several programs side by side are for people to read.
         if std::env::var_os("MIDFLIGHT_LOG_FORMAT").is_none() {
@@ -51,7 +62,35 @@ impl Stage {
         command.env_remove("CHAOS");
         command.envs(self.exports.iter().map(|(name, value)| (name, value)));
         command.kill_on_drop(true);
-        command
+        Ok(command)
+    }
+
+    /// Puts the values of variables in: `$NAME` and `${NAME}`.
+    fn expand(&self, text: &str) -> Result<String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('$') {
+            expanded.push_str(before);
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let (name, behind) = match after.strip_prefix('{') {
+                Some(braced) => braced.split_once('}').unwrap_or((braced, "")),
+                None => after.split_at(after.find(|c| !is_name(c)).unwrap_or(after.len())),
+            };
+            expanded.push_str(&self.variable(name)?);
+            rest = behind;
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+
+    fn variable(&self, name: &str) -> Result<String> {
+        let exported = self.exports.iter().rev().find(|(exported, _)| exported == name);
+        let value = exported.map(|(_, value)| value.clone()).or_else(|| std::env::var(name).ok());
+        value.ok_or_else(|| {
+            Error::new(ErrorKind::Plan, "run command: a variable in it is not set")
+                .with("variable", name)
+                .hint("eval \"$(make -s up)\" starts servers and sets their variables")
+        })
     }
 
     /// The first program of that name in the search path, since the runner's own path is searched
@@ -99,7 +138,18 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::copy;
+    use super::{Stage, copy};
+
+    #[test]
+    fn variables_are_put_in_and_one_that_is_not_set_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut stage = Stage::set(&dir.path().join("README.md"), None, None).unwrap();
+        stage.export("SERVER", "mysql://host/").unwrap();
+        stage.export("SHOP", "${SERVER}shop").unwrap();
+        assert_eq!(stage.expand("a $SHOP/$SERVER.").unwrap(), "a mysql://host/shop/mysql://host/.");
+        let error = stage.expand("$MIDFLIGHT_NO_SUCH_VARIABLE").unwrap_err();
+        assert!(error.to_string().contains("MIDFLIGHT_NO_SUCH_VARIABLE"), "{error}");
+    }
 
     #[test]
     fn a_playbook_is_copied_without_its_crates_and_without_an_earlier_flight() {
