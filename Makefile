@@ -3,7 +3,9 @@
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-FLIGHT := playbooks/first-flight
+# The playbook of `make demo` and `make up`: first-flight, mysql-to-postgres or mysql-1-to-4.
+PLAYBOOK ?= first-flight
+FLIGHT := playbooks/$(PLAYBOOK)
 # Longest run of the demo, building aside. Chaos has no limit: it takes what the kills cost.
 TIME_MAX ?= 3m
 IN_TIME = $(if $(filter-out 0 no false,$(CHAOS)),,--time-max $(TIME_MAX))
@@ -11,6 +13,19 @@ IN_TIME = $(if $(filter-out 0 no false,$(CHAOS)),,--time-max $(TIME_MAX))
 RELEASE := --release --locked
 # Named points at which the tests kill a phase; the demo and a release have none.
 FAULTS := --features migration/faults,cutover/faults
+
+# What a playbook's servers are. The first flight needs none, so these are to play with.
+KINDS_first-flight := mariadb,postgres,redis,kafka
+KINDS_mysql-to-postgres := mariadb,postgres,redis,kafka,connect
+KINDS_mysql-1-to-4 := mariadb,shards,redis,kafka,connect
+# And what it is built and run with.
+ifeq ($(PLAYBOOK),first-flight)
+FLY_BUILD := --no-default-features
+else
+FLY_BUILD := -p servers
+FLY_NEEDS := servers
+FLY_BESIDE := $(TARGET)/release/servers with $(KINDS_$(PLAYBOOK)) --
+endif
 
 # What the tests need: C libraries to build with, and the real servers.
 KINDS := build,mariadb,postgres,redis,kafka,connect
@@ -22,16 +37,16 @@ BESIDE := $(TARGET)/release/servers with mariadb,postgres,redis,kafka --
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Carries out a whole migration under live writes, in three minutes; CHAOS=1 kills a phase every second
-	$(CARGO) build $(RELEASE) --no-default-features -p dual-write -p backfill -p verify -p cutover -p service -p playbook
+demo: $(FLY_NEEDS) ## Carries out a whole migration under live writes, in three minutes; CHAOS=1 kills a phase every second, PLAYBOOK=mysql-to-postgres or mysql-1-to-4 takes real servers
+	$(CARGO) build $(RELEASE) $(FLY_BUILD) -p dual-write -p backfill -p verify -p cutover -p service -p playbook
 	rm -rf $(FLIGHT)/flight
-	$(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128 $(IN_TIME)
+	$(FLY_BESIDE) $(TARGET)/release/playbook run $(FLIGHT)/README.md --memory-max 128 $(IN_TIME)
 
 servers: ## Installs what the tests need: C libraries, MariaDB, PostgreSQL, Redis, Kafka, Debezium
 	$(CARGO) run $(RELEASE) -p servers -- install $(KINDS)
 
-up: ## Starts a MariaDB, a PostgreSQL, a Redis and a Kafka to play with, and prints their URLs
-	@$(CARGO) run --quiet $(RELEASE) -p servers -- up mariadb,postgres,redis,kafka
+up: ## Starts a MariaDB, a PostgreSQL, a Redis and a Kafka to play with, and prints their URLs; PLAYBOOK=name: those of a playbook
+	@$(CARGO) run --quiet $(RELEASE) -p servers -- up $(KINDS_$(PLAYBOOK))
 
 down: ## Stops what make up has started, and removes its data
 	@$(CARGO) run --quiet $(RELEASE) -p servers -- down

@@ -1,4 +1,4 @@
-//! The service of the first-flight playbook; see the library for what it does.
+//! The service of the playbooks; see the library for what it does.
 
 use clap::Parser;
 use migration::error::Chain;

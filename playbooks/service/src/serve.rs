@@ -5,20 +5,22 @@ use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::files::FlightDir;
+use crate::judge;
 use crate::list::ListReader;
 use crate::mirror::{self, Mirror};
-use crate::oracle::{self, OracleLine};
+use crate::oracle::{self, OracleLine, Recovered};
 use crate::pick::{Lists, Picker};
 use crate::read_log::ReadLog;
 use crate::readers::Readers;
 use crate::say;
 use crate::schedule::Schedule;
+use crate::store::{Place, Stores};
 use crate::tally::{StatusLine, Tally};
 use crate::traffic::{Change, Traffic};
 use crate::writer::Writer;
 use cutover::Reader;
 use migration::checkpoint;
-use migration::error::Result;
+use migration::error::{Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::shutdown::Shutdown;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 struct Shared {
     dir: FlightDir,
+    stores: Stores,
     clock: Clock,
     seed: u64,
     switch: Arc<Reader>,
@@ -45,22 +48,25 @@ struct Shared {
 pub(crate) async fn serve(args: RunArgs) -> Result<()> {
     let mut crew = Crew::new(Shutdown::new());
     let _signals = crew.shutdown().watch_signals()?;
-    let dir = FlightDir(args.flight.dir.clone());
+    let dir = args.flight.dir();
+    let plan = Plan::load(&args.flight.config)?;
     let shared = Shared {
         clock: Clock::start(),
         seed: args.seed.unwrap_or_else(rand::random),
-        switch: Arc::new(open_switch(&args).await?),
+        stores: Stores::of(&plan, &dir)?,
+        switch: Arc::new(open_switch(&plan).await?),
         tally: Arc::new(Tally::default()),
         log: Arc::new(ReadLog::open(&dir)?),
         dir,
     };
-    let started = start(&args, &shared, &mut crew);
+    // Sessions are opened here, where the runtime is, and used by the threads.
+    let started = tokio::task::block_in_place(|| start(&args, &shared, &mut crew));
     if started.is_err() {
         crew.shutdown().begin();
     } else {
         report_until_shutdown(&shared, &crew.shutdown()).await;
     }
-    let joined = crew.join();
+    let joined = tokio::task::block_in_place(|| crew.join());
     shared.log.sync()?;
     shared.switch.shutdown();
     started.and(joined)?;
@@ -74,18 +80,22 @@ fn start(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<()> {
 }
 
 fn start_writes(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<Arc<Lists>> {
-    let source = shared.dir.open_source()?;
-    let recovered = oracle::recover(&shared.dir, &source, shared.clock.now())?;
+    let is_file = matches!(shared.stores.source, Place::File(_));
+    let recovered = if is_file {
+        oracle::recover(&shared.dir, &shared.dir.open_source()?, shared.clock.now())?
+    } else {
+        resume(args, shared)?
+    };
     if recovered.found > 0 {
         say(&format!("{} changes were committed but not acknowledged", recovered.found));
     }
-    let writer = Writer::new(source, shared.clock)?;
+    let writer = Writer::new(shared.stores.open_source()?, shared.clock, recovered.last_id)?;
     let lists = Arc::new(Lists::new(writer.graph()));
     let (edges, seed) = (writer.graph().len(), shared.seed);
     say(&format!("serving {edges} edges; random numbers from --seed {seed}"));
     let (committed, to_acknowledge) = sync_channel(acknowledge::WAITING_MAX);
     let acknowledger = Acknowledger {
-        wal: shared.dir.source_wal(),
+        wal: is_file.then(|| shared.dir.source_wal()),
         oracle: recovered.writer,
         tally: Arc::clone(&shared.tally),
     };
@@ -102,12 +112,24 @@ fn start_writes(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<Arc<
     Ok(lists)
 }
 
+/// Goes on where another service stopped, on a server.
+fn resume(args: &RunArgs, shared: &Shared) -> Result<Recovered> {
+    let Shared { dir, stores, .. } = shared;
+    let recovered = oracle::open(dir)?;
+    let is_new = recovered.last_id == 0;
+    if is_new || judge::source_is_as_acknowledged(dir, stores, &args.data.data())? {
+        return Ok(recovered);
+    }
+    Err(Error::new(ErrorKind::Refused, "serve: the source is not as it was acknowledged")
+        .hint("a service was killed before it had acknowledged everything: begin a flight anew"))
+}
+
 fn start_reads(args: &RunArgs, shared: &Shared, crew: &mut Crew, lists: &Arc<Lists>) -> Result<()> {
     let (to_mirror, mirrored) = sync_channel(mirror::WAITING_MAX);
     for number in 0..READERS {
         let seed = shared.seed ^ u64::from(number + 1);
         let readers = Readers {
-            lists: ListReader::open(&shared.dir)?,
+            lists: ListReader::open(&shared.stores)?,
             picker: Picker::new(seed, Arc::clone(lists), &args.watch),
             switch: Arc::clone(&shared.switch),
             log: Arc::clone(&shared.log),
@@ -119,7 +141,7 @@ fn start_reads(args: &RunArgs, shared: &Shared, crew: &mut Crew, lists: &Arc<Lis
         crew.add("read", move || readers.run(schedule, &shutdown))?;
     }
     let mirror = Mirror::new(
-        ListReader::open(&shared.dir)?,
+        ListReader::open(&shared.stores)?,
         Arc::clone(&shared.switch),
         Arc::clone(&shared.log),
         Arc::clone(&shared.tally),
@@ -160,10 +182,9 @@ impl Writes {
 }
 
 /// The read switch. It needs no phase to have begun: until there is a stage, the source answers.
-async fn open_switch(args: &RunArgs) -> Result<Reader> {
-    let plan = Plan::load(&args.config)?;
+async fn open_switch(plan: &Plan) -> Result<Reader> {
     let checkpoint = checkpoint::open(&plan.checkpoint, &plan.id).await?;
-    Reader::open(&plan, checkpoint)
+    Reader::open(plan, checkpoint)
 }
 
 async fn report_until_shutdown(shared: &Shared, shutdown: &Shutdown) {

@@ -49,27 +49,25 @@ impl FlightDir {
             .map_err(|error| file_error("keep report", &path, error))
     }
 
-    /// Opens the source to write to it.
+    /// Opens the source.
     pub(crate) fn open_source(&self) -> Result<Connection> {
-        open(&self.source(), OpenFlags::SQLITE_OPEN_READ_WRITE)
-    }
-
-    /// Opens the source to read from it.
-    pub(crate) fn open_source_to_read(&self) -> Result<Connection> {
-        open(&self.source(), OpenFlags::SQLITE_OPEN_READ_ONLY)
-    }
-
-    /// Opens the instances of the target to read from them.
-    pub(crate) fn open_shards_to_read(&self) -> Result<Vec<Connection>> {
-        (0..SHARDS)
-            .map(|index| open(&self.shard(index), OpenFlags::SQLITE_OPEN_READ_ONLY))
-            .collect()
+        open_to_write(&self.source())
     }
 }
 
-/// The instance that a text key lies on.
-pub(crate) fn shard_of(key: &str) -> usize {
-    usize::try_from(crc32fast::hash(key.as_bytes())).unwrap_or(0) % SHARDS
+/// The instance that a text key lies on, of so many.
+pub(crate) fn shard_of(key: &str, instances: usize) -> usize {
+    usize::try_from(crc32fast::hash(key.as_bytes())).unwrap_or(0) % instances.max(1)
+}
+
+/// Opens a file to write to it.
+pub(crate) fn open_to_write(path: &Path) -> Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Opens a file to read from it.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection> {

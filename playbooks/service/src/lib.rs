@@ -1,8 +1,8 @@
-//! The service whose data is moved in the first-flight playbook. Not part of the product.
+//! The service whose data is moved in the playbooks. Not part of the product.
 //!
 //! - [`Command::Seed`] creates its database, and the empty instances of the target;
-//! - [`Command::Run`] is the service: live writes with an outbox row in the same transaction, an
-//!   oracle of what was acknowledged, list reads through the cutover library, mirrored reads off
+//! - [`Command::Run`] is the service: live writes (in SQLite with an outbox row in the same
+//!   transaction, on a server for a Debezium to find), an oracle of what was acknowledged, list reads through the cutover library, mirrored reads off
 //!   the response path;
 //! - [`Command::Judge`] holds the source, the target and every answer against the oracle.
 
@@ -25,15 +25,17 @@ mod readers;
 mod schedule;
 mod seed;
 mod serve;
+mod store;
 mod tally;
 mod target_row;
 mod traffic;
 mod writer;
 
-pub use args::{Args, Command, FlightArgs, JudgeArgs, RunArgs, SeedArgs};
+pub use args::{Args, Command, DataArgs, FlightArgs, JudgeArgs, RunArgs, SeedArgs};
 
-use files::FlightDir;
 use migration::error::Result;
+use migration::plan::Plan;
+use store::Stores;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +53,21 @@ pub enum Outcome {
 pub async fn run(args: Args) -> Result<Outcome> {
     match args.command {
         Command::Seed(args) => {
-            let edges = seed::seed(&FlightDir(args.flight.dir), &args.data)?;
-            say(&format!("{edges} edges in service.db, and {} empty shards", files::SHARDS));
+            let plan = Plan::load(&args.flight.config)?;
+            let stores = Stores::of(&plan, &args.flight.dir())?;
+            let seed = || {
+                seed::create_checkpoint(&plan)?;
+                seed::seed(&args.flight.dir(), &stores, &args.data.data())
+            };
+            let edges = tokio::task::block_in_place(seed)?;
+            let instances = stores.instances.len();
+            say(&format!(
+                "{edges} edges in the source; empty instances of the target: {instances}"
+            ));
             Ok(Outcome::Done)
         }
         Command::Run(args) => serve::serve(args).await.map(|()| Outcome::Done),
-        Command::Judge(args) => judge::judge(&args),
+        Command::Judge(args) => tokio::task::block_in_place(|| judge::judge(&args)),
     }
 }
 

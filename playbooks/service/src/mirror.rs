@@ -198,7 +198,7 @@ impl Mirror {
     }
 
     /// The target first: what it shows then is never newer than what the source shows.
-    fn read_both(&self, list: &str) -> Option<(Edges, Edges)> {
+    fn read_both(&mut self, list: &str) -> Option<(Edges, Edges)> {
         let target = self.lists.read(Store::New, list).ok()?;
         let source = self.lists.read(Store::Old, list).ok()?;
         Some((by_follower(source), by_follower(target)))

@@ -2,15 +2,15 @@
 
 use super::pace::Asked;
 use super::stages::{StageSpan, Stages};
-use super::{Promised, weigh};
+use super::{Flight as Traces, Promised, weigh};
 use crate::Outcome;
 use crate::edge::{Edge, ListDigest};
-use crate::files::{FlightDir, shard_of};
+use crate::files::{FlightDir, SHARDS, shard_of};
 use crate::log::{LogWriter, line};
 use crate::oracle::{Effect, OracleLine};
 use crate::read_log::ReadLine;
-use crate::seed::seed;
-use crate::writer::edge_of;
+use crate::seed::{Data, seed};
+use crate::store::{Stores, edge_of};
 use cutover::{Reason, Stage, Store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -61,7 +61,8 @@ impl Flight {
         file.write_all(GRAPH.as_bytes()).unwrap();
         std::fs::write(&data, file.finish().unwrap()).unwrap();
         let dir = FlightDir(home.path().join("flight"));
-        seed(&dir, &data).unwrap();
+        let data = Data { file: data, most: usize::MAX };
+        seed(&dir, &Stores::in_files(&dir), &data).unwrap();
         let oracle = LogWriter::open(&dir.oracle(), 0).unwrap();
         let reads = LogWriter::open(&dir.reads(), 0).unwrap();
         Self { home, dir, oracle, reads, last_id: 0, asked: Asked::default() }
@@ -72,7 +73,7 @@ impl Flight {
     }
 
     fn shard(&self, key: &str) -> Connection {
-        Connection::open(self.dir.shard(shard_of(key))).unwrap()
+        Connection::open(self.dir.shard(shard_of(key, SHARDS))).unwrap()
     }
 
     /// Logs a change at a moment, without carrying it out.
@@ -143,7 +144,10 @@ impl Flight {
         let data = self.home.path().join("graph.csv.gz");
         let lag_max = Duration::from_millis(500);
         let promised = Promised { lag_max, asked: self.asked };
-        let judgement = weigh(&self.dir, &data, &stages(), promised).unwrap();
+        let dir = self.dir.clone();
+        let data = Data { file: data, most: usize::MAX };
+        let traces = Traces { stores: Stores::in_files(&dir), dir, data };
+        let judgement = weigh(&traces, &stages(), promised).unwrap();
         let passes = judgement.text.lines().last().unwrap().starts_with("PASS");
         assert_eq!(passes, judgement.outcome == Outcome::Done, "{}", judgement.text);
         judgement.text
@@ -225,7 +229,7 @@ fn a_value_of_another_type_is_found() {
 fn an_edge_on_the_wrong_shard_is_found() {
     let flight = Flight::seeded();
     flight.copy();
-    let other = (shard_of("perl") + 1) % 4;
+    let other = (shard_of("perl", SHARDS) + 1) % SHARDS;
     let wrong = Connection::open(flight.dir.shard(other)).unwrap();
     wrong
         .execute(

@@ -3,34 +3,24 @@
 use super::expected::{Expected, Match};
 use super::finding::Findings;
 use crate::edge::Edge;
-use crate::files::{FlightDir, database_error, shard_of};
-use crate::{target_row, writer};
+use crate::files::shard_of;
+use crate::store::{Session, Stores, Table};
 use migration::error::Result;
-use rusqlite::{Connection, Row};
-
-const SOURCE: &str = "SELECT * FROM followers";
-const FOLLOWER_OF: &str = "SELECT followed, follower, requirement, category, size_kib, changed_at
-    FROM follower_of";
-const FOLLOWS: &str = "SELECT followed, follower, requirement, category, size_kib, changed_at
-    FROM follows";
 
 /// Records that were compared.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
     /// In the source.
     pub(crate) source: u64,
-    /// In the copy by followed, over all shards.
-    pub(crate) follower_of: u64,
-    /// In the copy by follower, over all shards.
-    pub(crate) follows: u64,
+    /// In each table of the target, over all instances.
+    pub(crate) target: Vec<(&'static str, u64)>,
 }
-
-type EdgeOf = fn(&Row<'_>) -> rusqlite::Result<Edge>;
 
 /// One comparison: a table, and what may be wrong with its records.
 struct Pass {
     number: u8,
-    statement: &'static str,
+    table: Table,
+    name: &'static str,
     sharded_by: Option<fn(&Edge) -> &str>,
     unreadable: &'static str,
     missing: &'static str,
@@ -41,7 +31,8 @@ struct Pass {
 
 const IN_SOURCE: Pass = Pass {
     number: 1,
-    statement: SOURCE,
+    table: Table::Followers,
+    name: "followers",
     sharded_by: None,
     unreadable: "a record of the source cannot be read",
     missing: "an acknowledged edge is missing in the source",
@@ -51,7 +42,8 @@ const IN_SOURCE: Pass = Pass {
 };
 const BY_FOLLOWED: Pass = Pass {
     number: 2,
-    statement: FOLLOWER_OF,
+    table: Table::FollowerOf,
+    name: "follower_of",
     sharded_by: Some(|edge| &edge.package),
     unreadable: "a record of follower_of cannot be read",
     missing: "an acknowledged edge is missing in follower_of",
@@ -61,7 +53,8 @@ const BY_FOLLOWED: Pass = Pass {
 };
 const BY_FOLLOWER: Pass = Pass {
     number: 3,
-    statement: FOLLOWS,
+    table: Table::Follows,
+    name: "follows",
     sharded_by: Some(|edge| &edge.dependent),
     unreadable: "a record of follows cannot be read",
     missing: "an acknowledged edge is missing in follows",
@@ -72,18 +65,33 @@ const BY_FOLLOWER: Pass = Pass {
 
 /// Compares all of them, key by key.
 pub(super) fn compare(
-    dir: &FlightDir,
+    stores: &Stores,
     expected: &mut Expected,
     findings: &mut Findings,
 ) -> Result<Compared> {
-    let shards = dir.open_shards_to_read()?;
-    let source = [dir.open_source_to_read()?];
+    let mut instances = stores.open_instances()?;
+    let source = compare_source(stores, expected, findings)?;
+    let mut compared = Compared { source, target: Vec::new() };
     let mut bench = Bench { expected, findings };
-    Ok(Compared {
-        source: bench.hold(&IN_SOURCE, &source, writer::edge_of)?,
-        follower_of: bench.hold(&BY_FOLLOWED, &shards, target_row::edge_of)?,
-        follows: bench.hold(&BY_FOLLOWER, &shards, target_row::edge_of)?,
-    })
+    for table in &stores.tables {
+        let pass = match table {
+            Table::Followers => &IN_SOURCE,
+            Table::FollowerOf => &BY_FOLLOWED,
+            Table::Follows => &BY_FOLLOWER,
+        };
+        compared.target.push((pass.name, bench.hold(pass, &mut instances)?));
+    }
+    Ok(compared)
+}
+
+/// Compares the source; returns the number of its records.
+pub(super) fn compare_source(
+    stores: &Stores,
+    expected: &mut Expected,
+    findings: &mut Findings,
+) -> Result<u64> {
+    let mut bench = Bench { expected, findings };
+    bench.hold(&IN_SOURCE, &mut [stores.open_source_to_read()?])
 }
 
 /// Where records are held against the oracle.
@@ -92,16 +100,24 @@ struct Bench<'a> {
     findings: &'a mut Findings,
 }
 
+/// One instance of so many.
+#[derive(Debug, Clone, Copy)]
+struct Shard {
+    number: usize,
+    of: usize,
+}
+
 impl Bench<'_> {
     /// Holds a whole table, over all its instances; returns the number of records.
-    fn hold(&mut self, pass: &Pass, instances: &[Connection], edge_of: EdgeOf) -> Result<u64> {
+    fn hold(&mut self, pass: &Pass, instances: &mut [Box<dyn Session>]) -> Result<u64> {
         let mut count = 0;
-        for (shard, instance) in instances.iter().enumerate() {
-            each(instance, pass.statement, edge_of, |edge| {
+        let of = instances.len();
+        for (shard, instance) in instances.iter_mut().enumerate() {
+            instance.each(pass.table, &mut |found| {
                 count += 1;
-                match edge {
-                    Ok(edge) => self.meet(pass, &edge, shard),
-                    Err(error) => self.findings.add(pass.unreadable, || error.to_string()),
+                match found {
+                    Ok(edge) => self.meet(pass, &edge, Shard { number: shard, of }),
+                    Err(error) => self.findings.add(pass.unreadable, || error),
                 }
             })?;
         }
@@ -111,10 +127,12 @@ impl Bench<'_> {
         Ok(count)
     }
 
-    fn meet(&mut self, pass: &Pass, edge: &Edge, shard: usize) {
+    fn meet(&mut self, pass: &Pass, edge: &Edge, shard: Shard) {
         let name = || format!("{} <- {}", edge.package, edge.dependent);
-        if pass.sharded_by.is_some_and(|key| shard_of(key(edge)) != shard) {
-            self.findings.add("an edge is on the wrong shard", || format!("{} on {shard}", name()));
+        let Shard { number, of } = shard;
+        if pass.sharded_by.is_some_and(|key| shard_of(key(edge), of) != number) {
+            self.findings
+                .add("an edge is on the wrong shard", || format!("{} on {number}", name()));
         }
         let wrong = match self.expected.meet(edge, pass.number) {
             Match::Same => return,
@@ -124,20 +142,4 @@ impl Bench<'_> {
         };
         self.findings.add(wrong, name);
     }
-}
-
-/// Visits every record. One that is not what the service ever wrote is visited as such.
-fn each(
-    connection: &Connection,
-    statement: &str,
-    edge_of: EdgeOf,
-    mut visit: impl FnMut(rusqlite::Result<Edge>),
-) -> Result<()> {
-    let failed = |error| database_error("read every record", error);
-    let mut select = connection.prepare(statement).map_err(failed)?;
-    let mut rows = select.query([]).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        visit(edge_of(row));
-    }
-    Ok(())
 }

@@ -50,6 +50,8 @@ pub(crate) struct Recovered {
     pub(crate) writer: LogWriter,
     /// Changes that had been committed but not logged.
     pub(crate) found: u64,
+    /// The id of the last change in the log.
+    pub(crate) last_id: i64,
 }
 
 /// Opens the oracle and brings it up to date with what was committed.
@@ -82,7 +84,19 @@ pub(crate) fn recover(dir: &FlightDir, source: &Connection, now: i64) -> Result<
     }
     writer.append(&lines)?;
     writer.sync()?;
-    Ok(Recovered { writer, found })
+    Ok(Recovered { writer, found, last_id })
+}
+
+/// Opens the oracle of a flight on servers, where no outbox tells what was committed and not
+/// acknowledged.
+pub(crate) fn open(dir: &FlightDir) -> Result<Recovered> {
+    let path = dir.oracle();
+    let mut reader = LogReader::<OracleLine>::open(&path)?;
+    let mut last_id = 0;
+    for entry in reader.by_ref() {
+        last_id = entry?.id;
+    }
+    Ok(Recovered { writer: LogWriter::open(&path, reader.whole_bytes())?, found: 0, last_id })
 }
 
 fn unlogged(source: &Connection, last_id: i64) -> Result<Vec<OutboxRow>> {
@@ -106,6 +120,7 @@ mod tests {
     use crate::files::FlightDir;
     use crate::log::{LogReader, line};
     use crate::seed::SOURCE_DDL;
+    use crate::store::SqliteSession;
     use crate::traffic::Traffic;
     use crate::writer::Writer;
     use migration::error::ErrorKind;
@@ -120,7 +135,8 @@ mod tests {
         let edges = (0..20).map(|n| format!("('p{n}', 'd{n}', NULL, '', 1, {n})"));
         let edges = edges.collect::<Vec<_>>().join(", ");
         source.execute(&format!("INSERT INTO followers VALUES {edges}"), []).unwrap();
-        let mut writer = Writer::new(dir.open_source().unwrap(), Clock::start()).unwrap();
+        let session = SqliteSession::to_write(&dir.source()).unwrap();
+        let mut writer = Writer::new(Box::new(session), Clock::start(), 0).unwrap();
         let mut traffic = Traffic::new(5);
         let lines = (0..count)
             .map(|_| {

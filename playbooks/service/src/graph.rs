@@ -1,10 +1,9 @@
 //! The keys of all edges that exist, kept in memory so that traffic can pick from them.
 
-use crate::files::database_error;
-use migration::error::Result;
+use crate::store::{Session, Table};
+use migration::error::{Error, ErrorKind, Result};
 use rand::Rng;
 use rand::rngs::SmallRng;
-use rusqlite::Connection;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,21 +21,20 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Reads the keys from the service's database.
-    pub(crate) fn load(source: &Connection) -> Result<Self> {
-        let failed = |error| database_error("read the graph", error);
+    pub(crate) fn load(source: &mut (impl Session + ?Sized)) -> Result<Self> {
         let mut graph = Self::default();
-        let mut select =
-            source.prepare("SELECT package, dependent FROM followers").map_err(failed)?;
-        let mut rows = select.query([]).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            let package = row.get_ref(0).map_err(failed)?.as_str().map_err(|e| failed(e.into()))?;
-            let package = graph.number(package);
-            let dependent =
-                row.get_ref(1).map_err(failed)?.as_str().map_err(|e| failed(e.into()))?;
-            let dependent = graph.number(dependent);
-            graph.insert((package, dependent));
+        let mut unreadable = None;
+        source.each(Table::Followers, &mut |found| match found {
+            Ok(edge) => {
+                let key = (graph.number(&edge.package), graph.number(&edge.dependent));
+                graph.insert(key);
+            }
+            Err(why) => unreadable = Some(why),
+        })?;
+        match unreadable {
+            None => Ok(graph),
+            Some(why) => Err(Error::new(ErrorKind::Unreadable, "read the graph").with("why", why)),
         }
-        Ok(graph)
     }
 
     /// The number of a name; a new one if it has none yet.

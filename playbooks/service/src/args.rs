@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::files::FlightDir;
+use crate::seed::Data;
 use std::path::PathBuf;
 
 /// Live writes that the service makes a second.
@@ -7,7 +9,7 @@ const CHANGES: u32 = 2_000;
 /// Lists that it reads a second.
 const LISTS: u32 = 500;
 
-/// The service of the first-flight playbook.
+/// The service of the playbooks.
 #[derive(Debug, clap::Parser)]
 #[command(name = "service", version)]
 pub struct Args {
@@ -33,6 +35,32 @@ pub struct FlightArgs {
     /// The folder of the flight: databases and logs.
     #[arg(long, default_value = "flight", value_name = "DIR")]
     pub dir: PathBuf,
+    /// The plan of the migration: says where the databases are, and the stage of the read switch.
+    #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+impl FlightArgs {
+    pub(crate) fn dir(&self) -> FlightDir {
+        FlightDir(self.dir.clone())
+    }
+}
+
+/// What a flight begins with.
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    /// The graph.
+    #[arg(long, default_value = "seed/debian-dependents.csv.gz", value_name = "FILE")]
+    pub data: PathBuf,
+    /// Most edges of it that are taken; all, if it is not given.
+    #[arg(long, value_name = "EDGES")]
+    pub edges: Option<usize>,
+}
+
+impl DataArgs {
+    pub(crate) fn data(&self) -> Data {
+        Data { file: self.data.clone(), most: self.edges.unwrap_or(usize::MAX) }
+    }
 }
 
 /// Arguments of `seed`.
@@ -41,9 +69,9 @@ pub struct SeedArgs {
     /// Where the flight lies.
     #[command(flatten)]
     pub flight: FlightArgs,
-    /// The graph.
-    #[arg(long, default_value = "seed/debian-dependents.csv.gz", value_name = "FILE")]
-    pub data: PathBuf,
+    /// What it begins with.
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// Arguments of `run`.
@@ -52,9 +80,9 @@ pub struct RunArgs {
     /// Where the flight lies.
     #[command(flatten)]
     pub flight: FlightArgs,
-    /// The plan of the migration: says where the stage of the read switch is found.
-    #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
-    pub config: PathBuf,
+    /// What it began with: asked for where a service on a server goes on.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Live writes a second.
     #[arg(long, default_value_t = CHANGES)]
     pub changes: u32,
@@ -75,12 +103,9 @@ pub struct JudgeArgs {
     /// Where the flight lies.
     #[command(flatten)]
     pub flight: FlightArgs,
-    /// The plan of the migration.
-    #[arg(short, long, default_value = "migration.toml", value_name = "FILE")]
-    pub config: PathBuf,
-    /// The graph that the flight began with.
-    #[arg(long, default_value = "seed/debian-dependents.csv.gz", value_name = "FILE")]
-    pub data: PathBuf,
+    /// What the flight began with.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Most lag that `dual-write` printed, in milliseconds; asked of `dual-write status` if it is
     /// not given.
     #[arg(long, value_name = "MS")]

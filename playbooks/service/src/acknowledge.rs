@@ -6,7 +6,7 @@ use crate::oracle::OracleLine;
 use crate::tally::Tally;
 use migration::error::Result;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ pub(crate) const WAITING_MAX: usize = 4_096;
 pub(crate) struct Acknowledger {
     /// The source's write-ahead log. SQLite locks the database file and its index, never this
     /// file, so opening and closing it here drops no lock of theirs.
-    pub(crate) wal: PathBuf,
+    /// None where a commit is durable by itself, as on a server.
+    pub(crate) wal: Option<PathBuf>,
     /// The oracle.
     pub(crate) oracle: LogWriter,
     /// Where acknowledged changes are counted.
@@ -32,7 +33,6 @@ pub(crate) struct Acknowledger {
 impl Acknowledger {
     /// Acknowledges what comes until the writer is gone, and all of it.
     pub(crate) fn run(mut self, committed: &Receiver<OracleLine>) -> Result<()> {
-        let failed = |error| file_error("sync write-ahead log", &self.wal, error);
         let mut wal = None;
         let mut is_open = true;
         while is_open {
@@ -41,18 +41,25 @@ impl Acknowledger {
             if count == 0 {
                 continue;
             }
-            // The file is there from the first commit on.
-            let wal: &File = match &mut wal {
-                Some(wal) => wal,
-                none => none.insert(File::open(&self.wal).map_err(failed)?),
-            };
-            wal.sync_data().map_err(failed)?;
+            if let Some(path) = &self.wal {
+                sync(path, &mut wal)
+                    .map_err(|error| file_error("sync write-ahead log", path, error))?;
+            }
             self.oracle.append(&lines)?;
             self.oracle.sync()?;
             self.tally.acknowledged.add(count);
         }
         Ok(())
     }
+}
+
+/// Syncs a file, which is there from the first commit on.
+fn sync(path: &Path, opened: &mut Option<File>) -> std::io::Result<()> {
+    let file: &File = match opened {
+        Some(file) => file,
+        none => none.insert(File::open(path)?),
+    };
+    file.sync_data()
 }
 
 /// The lines of the next group, their number, and whether more may come.

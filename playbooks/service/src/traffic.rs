@@ -1,6 +1,8 @@
 //! Which change comes next: a seeded mix over a graph with hot and cold lists.
 
+use crate::edge::Edge;
 use crate::graph::{EdgeKey, Graph};
+use crate::store::Write;
 use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -39,6 +41,20 @@ pub(crate) struct Columns {
     pub(crate) constraint: Option<&'static str>,
     pub(crate) section: Option<&'static str>,
     pub(crate) installed_kib: Option<i64>,
+}
+
+impl Columns {
+    /// The new edge with these columns.
+    pub(crate) fn edge(self, write: &Write<'_>) -> Edge {
+        Edge {
+            package: write.package.to_owned(),
+            dependent: write.dependent.to_owned(),
+            constraint: self.constraint.map(str::to_owned),
+            section: self.section.map(str::to_owned),
+            installed_kib: self.installed_kib,
+            changed_at: write.changed_at,
+        }
+    }
 }
 
 /// The column that an update changes, with its new value.

@@ -44,11 +44,8 @@ impl Screen<'_> {
         writeln!(out, "traffic      {}", rate(changes, "changes", self.asked.changes))?;
         writeln!(out, "             {}", rate(lists, "lists", self.asked.lists))?;
         writeln!(out, "source       {} edges compared, key by key", stores.source)?;
-        writeln!(
-            out,
-            "target       {} edges compared in follower_of, {} in follows",
-            stores.follower_of, stores.follows
-        )?;
+        let tables = stores.target.iter().map(|(table, count)| format!("{count} in {table}"));
+        writeln!(out, "target       edges compared: {}", tables.collect::<Vec<_>>().join(", "))?;
         writeln!(
             out,
             "reads        {} of the source, each of a state that held at that moment",

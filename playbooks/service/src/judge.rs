@@ -21,7 +21,9 @@ use crate::files::FlightDir;
 use crate::log::LogReader;
 use crate::oracle::OracleLine;
 use crate::read_log::ReadLine;
-use crate::{Outcome, say, seed};
+use crate::seed::Data;
+use crate::store::Stores;
+use crate::{Outcome, say};
 use expected::Expected;
 use finding::Findings;
 use migration::error::Result;
@@ -30,22 +32,56 @@ use pace::{Asked, Traffic};
 use reads::Reads;
 use screen::Screen;
 use stages::Stages;
-use std::path::Path;
 use std::time::Duration;
 
 /// Judges a flight, prints the last screen and keeps it as `report.txt`.
 pub(crate) fn judge(args: &JudgeArgs) -> Result<Outcome> {
-    let dir = FlightDir(args.flight.dir.clone());
-    let stages = ask::stages(&args.config, &Plan::load(&args.config)?)?;
+    let dir = args.flight.dir();
+    let config = &args.flight.config;
+    let plan = Plan::load(config)?;
+    let stages = ask::stages(config, &plan)?;
     let lag_max = match args.lag_max_ms {
         Some(millis) => Duration::from_millis(millis),
-        None => ask::lag_printed(&args.config)?,
+        None => ask::lag_printed(config)?,
     };
     let asked = Asked { changes: args.changes, lists: args.lists, least_percent: args.rate_min };
-    let judgement = weigh(&dir, &args.data, &stages, Promised { lag_max, asked })?;
+    let flight = Flight { stores: Stores::of(&plan, &dir)?, dir, data: args.data.data() };
+    let judgement = weigh(&flight, &stages, Promised { lag_max, asked })?;
     say(&judgement.text);
-    dir.keep_report(&judgement.text)?;
+    flight.dir.keep_report(&judgement.text)?;
     Ok(judgement.outcome)
+}
+
+/// Whether the source holds what was acknowledged and nothing else, which a service has to know that
+/// begins where another one stopped.
+pub(crate) fn source_is_as_acknowledged(
+    dir: &FlightDir,
+    stores: &Stores,
+    data: &Data,
+) -> Result<bool> {
+    let mut findings = Findings::default();
+    let mut expected = acknowledged(dir, data, &mut Traffic::default(), &mut findings)?;
+    stores::compare_source(stores, &mut expected, &mut findings)?;
+    Ok(findings.is_empty())
+}
+
+/// Folds the oracle into what the flight began with.
+fn acknowledged(
+    dir: &FlightDir,
+    data: &Data,
+    traffic: &mut Traffic,
+    findings: &mut Findings,
+) -> Result<Expected> {
+    let mut expected = Expected::default();
+    for edge in data.edges()? {
+        expected.begin_with(&edge?);
+    }
+    for line in LogReader::<OracleLine>::open(&dir.oracle())? {
+        let line = line?;
+        traffic.changes.hear(line.begun_at);
+        expected.acknowledge(&line, findings);
+    }
+    Ok(expected)
 }
 
 /// What the judge says.
@@ -64,20 +100,21 @@ struct Promised {
     asked: Asked,
 }
 
-fn weigh(dir: &FlightDir, data: &Path, stages: &Stages, promised: Promised) -> Result<Judgement> {
+/// Where a flight has left its traces.
+#[derive(Debug)]
+struct Flight {
+    dir: FlightDir,
+    stores: Stores,
+    data: Data,
+}
+
+fn weigh(flight: &Flight, stages: &Stages, promised: Promised) -> Result<Judgement> {
+    let Flight { dir, stores, data } = flight;
     let Promised { lag_max, asked } = promised;
     let mut traffic = Traffic::default();
     let mut findings = Findings::default();
-    let mut expected = Expected::default();
-    for edge in seed::edges(data)? {
-        expected.begin_with(&edge?);
-    }
-    for line in LogReader::<OracleLine>::open(&dir.oracle())? {
-        let line = line?;
-        traffic.changes.hear(line.begun_at);
-        expected.acknowledge(&line, &mut findings);
-    }
-    let stores = stores::compare(dir, &mut expected, &mut findings)?;
+    let mut expected = acknowledged(dir, data, &mut traffic, &mut findings)?;
+    let stores = stores::compare(stores, &mut expected, &mut findings)?;
     let mut reads = Reads::default();
     for line in LogReader::<ReadLine>::open(&dir.reads())? {
         let line = line?;
