@@ -204,17 +204,18 @@ impl<'a> Run<'a> {
             self.record.walked += chunk.walked;
             self.record.tally.compared += chunk.compared;
             suspects.extend(chunk.suspects);
-            let ended = chunk.reached == Reached::End;
+            let ended = chunk.reached == Some(Reached::End);
             let stopping = stop.has_begun();
             if ended || stopping || self.is_due() || suspects.len() >= SUSPECTS_MAX {
                 if !self.settle(pair, &mut suspects, stop).await? {
                     return Ok(false);
                 }
                 fault::point("verify.settled");
-                let at = self.record.place.at(kind, &chunk.reached);
-                self.record.place = at;
-                if !ended {
-                    self.save().await?;
+                if let Some(reached) = &chunk.reached {
+                    self.record.place = self.record.place.at(kind, reached);
+                    if !ended {
+                        self.save().await?;
+                    }
                 }
             }
             self.observer.seen(&self.record);

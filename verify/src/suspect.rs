@@ -22,23 +22,23 @@ pub(crate) struct Chunk {
     pub(crate) compared: u64,
     /// Those that have to be read again.
     pub(crate) suspects: Vec<Suspect>,
-    /// Where the pass goes on after this chunk.
-    pub(crate) reached: Reached,
+    /// Where the pass goes on after this chunk; none in the middle of a batch, which is no place to
+    /// go on from.
+    pub(crate) reached: Option<Reached>,
 }
 
 impl Chunk {
     /// A step over `rows`, of which nothing is compared yet.
     pub(crate) fn of(rows: &Batch, reached: Reached) -> Self {
         let walked = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        Self { walked, reached, ..Self::default() }
+        Self { walked, reached: Some(reached), ..Self::default() }
     }
 }
 
 /// Where a pass goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// At the beginning.
-    #[default]
     Start,
     /// After this key of the side it walks, on this instance if it walks the target.
     After {

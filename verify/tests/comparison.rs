@@ -5,7 +5,7 @@
 #[path = "support/memory_bed.rs"]
 mod memory_bed;
 
-use memory_bed::Bed;
+use memory_bed::{BATCH, Bed, Steps, owner_of};
 use migration::checkpoint::desired::Rate;
 use migration::checkpoint::verdict::Outcome;
 use migration::error::ErrorKind;
@@ -54,6 +54,19 @@ async fn a_record_only_on_the_target_is_found_at_the_ends_and_between() {
             assert_eq!(record.tally.differing(), 1, "{table} {item}");
         }
     }
+}
+
+#[tokio::test]
+async fn however_many_records_only_the_target_has_a_run_holds_few_at_a_time() {
+    let bed = Bed::new(ROWS).await;
+    for item in 0..3_000 {
+        bed.put_into_target("by_owner", owner_of(500), 1_000_000 + item, "x").await;
+    }
+    let mut steps = Steps::default();
+    let (record, _) = bed.compare_watched(Scope::Full, &mut steps).await;
+    assert_eq!((record.tally.only_on_target, record.tally.missing), (3_000, 0));
+    assert_eq!(record.tally.compared, 5_000, "none is counted twice");
+    assert!(steps.longest() <= 2 * BATCH, "{} records in one step", steps.longest());
 }
 
 #[tokio::test]

@@ -29,6 +29,15 @@ impl Until<'_> {
     }
 }
 
+/// How a walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Went {
+    /// It is where it was to go.
+    There,
+    /// It is under way, and the chunk has as much as it may.
+    Enough,
+}
+
 /// A walk over the source and every instance of the target in key order.
 ///
 /// Two records of one key are the same record exactly when their bytes are equal, so a record that
@@ -38,6 +47,9 @@ pub(crate) struct Merge {
     pair: Pair,
     source: Cursor,
     targets: Vec<Cursor>,
+    /// The batch of the source that is being compared, and how many of its records have been.
+    rows: Batch,
+    compared: usize,
     projected: Batch,
 }
 
@@ -61,62 +73,86 @@ impl Merge {
                 Cursor::new(Arc::clone(target) as _, schema, after.clone(), pair.limit)
             })
             .collect();
+        let rows = Batch::new(Arc::clone(pair.layout.source()));
         let projected = Batch::new(Arc::clone(pair.target.schema()));
-        Self { pair, source, targets, projected }
+        Self { pair, source, targets, rows, compared: 0, projected }
     }
 
-    /// Compares the next batch of the source with what the target has up to its last key.
+    /// Compares the next batch of the source with what the target has up to its last key, or a part
+    /// of that: however many records only the target has, a chunk has few.
     pub(super) async fn next(&mut self) -> Result<Chunk> {
-        let rows = self.source.take().await?;
-        let Some(last) = rows.len().checked_sub(1) else {
-            let mut chunk = Chunk { reached: Reached::End, ..Chunk::default() };
-            for instance in 0..self.targets.len() {
-                self.pass_extras(instance, Until::End, &mut chunk).await?;
-            }
+        let mut chunk = Chunk::default();
+        if self.rows.is_empty() {
+            self.rows = self.source.take().await?;
+            self.compared = 0;
+            chunk.walked = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        }
+        let rows =
+            std::mem::replace(&mut self.rows, Batch::new(Arc::clone(self.pair.layout.source())));
+        if self.compare_all(&rows, &mut chunk).await? == Went::Enough {
+            self.rows = rows;
             return Ok(chunk);
-        };
-        let last = rows.row(last).key()?;
-        let reached = Reached::After { instance: 0, key: Some(last.clone()) };
-        let mut chunk = Chunk::of(&rows, reached);
-        for row in rows.rows() {
-            self.compare(&row, &mut chunk).await?;
         }
-        for instance in 0..self.targets.len() {
-            self.pass_extras(instance, Until::UpTo(&last), &mut chunk).await?;
-        }
+        chunk.reached = Some(match rows.len().checked_sub(1) {
+            Some(last) => Reached::After { instance: 0, key: Some(rows.row(last).key()?) },
+            None => Reached::End,
+        });
         Ok(chunk)
     }
 
-    async fn compare(&mut self, row: &Row<'_>, chunk: &mut Chunk) -> Result<()> {
+    /// Compares what is left of the batch, then goes to its last key on every instance: to the end
+    /// where the source has ended.
+    async fn compare_all(&mut self, rows: &Batch, chunk: &mut Chunk) -> Result<Went> {
+        while self.compared < rows.len() {
+            if self.compare(&rows.row(self.compared), chunk).await? == Went::Enough {
+                return Ok(Went::Enough);
+            }
+            self.compared += 1;
+        }
+        let last = rows.len().checked_sub(1).map(|last| rows.row(last).key()).transpose()?;
+        let until = last.as_ref().map_or(Until::End, Until::UpTo);
+        for instance in 0..self.targets.len() {
+            if self.pass_extras(instance, until, chunk).await? == Went::Enough {
+                return Ok(Went::Enough);
+            }
+        }
+        Ok(Went::There)
+    }
+
+    /// Compares a record, unless there are too many before it that only the target has.
+    async fn compare(&mut self, row: &Row<'_>, chunk: &mut Chunk) -> Result<Went> {
         if !self.is_in_scope(row)? {
-            return Ok(());
+            return Ok(Went::There);
         }
         self.projected.clear();
         self.pair.target.project_row(row, &mut self.projected)?;
         let expected = self.projected.row(0);
         let instance = self.pair.target.instance_of(&expected)?;
-        chunk.compared += 1;
         self.targets[instance].fill().await?;
         if self.targets[instance].peek().is_some_and(|found| found.bytes() == expected.bytes()) {
+            chunk.compared += 1;
             self.targets[instance].advance();
-            return Ok(());
+            return Ok(Went::There);
         }
         let key = row.key()?;
-        self.pass_extras(instance, Until::Before(&key), chunk).await?;
+        if self.pass_extras(instance, Until::Before(&key), chunk).await? == Went::Enough {
+            return Ok(Went::Enough);
+        }
+        chunk.compared += 1;
         let same = match self.targets[instance].peek() {
             Some(found) if self.pair.target.range_key(&found)? == key => {
                 found.bytes() == self.projected.row(0).bytes()
             }
             _ => {
                 chunk.suspects.push(Suspect { instance, key });
-                return Ok(());
+                return Ok(Went::There);
             }
         };
         self.targets[instance].advance();
         if !same {
             chunk.suspects.push(Suspect { instance, key });
         }
-        Ok(())
+        Ok(Went::There)
     }
 
     /// Goes past the target's records up to `until` on one instance: the source has none of them.
@@ -125,16 +161,22 @@ impl Merge {
         instance: usize,
         until: Until<'_>,
         chunk: &mut Chunk,
-    ) -> Result<()> {
+    ) -> Result<Went> {
+        // A batch of the source, and as many again that only the target has.
+        let walked_max =
+            u64::try_from(self.pair.limit.rows_max).unwrap_or(u64::MAX).saturating_mul(2);
         loop {
             let cursor = &mut self.targets[instance];
             cursor.fill().await?;
             let Some(found) = cursor.peek() else {
-                return Ok(());
+                return Ok(Went::There);
             };
             let key = self.pair.target.range_key(&found)?;
             if !until.includes(&key) {
-                return Ok(());
+                return Ok(Went::There);
+            }
+            if chunk.walked >= walked_max {
+                return Ok(Went::Enough);
             }
             cursor.advance();
             chunk.walked += 1;

@@ -31,7 +31,7 @@ impl SourceProbe {
     pub(super) async fn next(&mut self) -> Result<Chunk> {
         let rows = self.source.take().await?;
         let Some(last) = rows.len().checked_sub(1) else {
-            return Ok(Chunk { reached: Reached::End, ..Chunk::default() });
+            return Ok(Chunk { reached: Some(Reached::End), ..Chunk::default() });
         };
         let key = Some(rows.row(last).key()?);
         let mut chunk = Chunk::of(&rows, Reached::After { instance: 0, key });
@@ -100,7 +100,7 @@ impl TargetProbe {
 
     pub(super) async fn next(&mut self) -> Result<Chunk> {
         let Some(store) = self.pair.targets.get(self.instance) else {
-            return Ok(Chunk { reached: Reached::End, ..Chunk::default() });
+            return Ok(Chunk { reached: Some(Reached::End), ..Chunk::default() });
         };
         let rows = self
             .target
@@ -113,7 +113,7 @@ impl TargetProbe {
         let Some(last) = rows.len().checked_sub(1) else {
             self.instance += 1;
             self.target = None;
-            let reached = Reached::After { instance: self.instance, key: None };
+            let reached = Some(Reached::After { instance: self.instance, key: None });
             return Ok(Chunk { reached, ..Chunk::default() });
         };
         let key = Some(rows.row(last).key()?);

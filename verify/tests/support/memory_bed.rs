@@ -30,6 +30,9 @@ use verify::scope::Scope;
 
 const PARTITION: &str = "changes";
 
+/// Records in one read.
+pub(crate) const BATCH: u64 = 64;
+
 const PLAN: &str = r#"
 format = 1
 id = "bed"
@@ -102,7 +105,7 @@ fn description(table: &str, key: &[&str]) -> TableDescription {
     }
 }
 
-fn owner_of(item: i128) -> i128 {
+pub(crate) fn owner_of(item: i128) -> i128 {
     item / 7
 }
 
@@ -114,6 +117,24 @@ struct Unwatched;
 
 impl Observer for Unwatched {
     fn seen(&mut self, _: &RunRecord) {}
+}
+
+/// Notes how far a run was after each step.
+#[derive(Default)]
+pub(crate) struct Steps(Vec<u64>);
+
+impl Steps {
+    /// Records in the longest step.
+    pub(crate) fn longest(&self) -> u64 {
+        let from = std::iter::once(&0).chain(&self.0);
+        self.0.iter().zip(from).map(|(to, from)| to - from).max().unwrap()
+    }
+}
+
+impl Observer for Steps {
+    fn seen(&mut self, record: &RunRecord) {
+        self.0.push(record.walked);
+    }
 }
 
 /// Asks the run to stop after every batch.
@@ -151,7 +172,7 @@ impl Bed {
         let things = stored.describe("things").await.unwrap();
         let layout = Arc::new(Layout::resolve(&plan.tables[0], &things, &described, 2).unwrap());
         let mut settings = plan.verify;
-        settings.batch_rows_max = 64;
+        settings.batch_rows_max = usize::try_from(BATCH).unwrap();
         settings.settle = Duration::from_millis(1);
         let parts = Parts {
             source: stored,
@@ -299,11 +320,18 @@ impl Bed {
 
     /// One run, from beginning to end.
     pub(crate) async fn compare(&self, scope: Scope) -> (RunRecord, Outcome) {
+        self.compare_watched(scope, &mut Unwatched).await
+    }
+
+    pub(crate) async fn compare_watched(
+        &self,
+        scope: Scope,
+        observer: &mut dyn Observer,
+    ) -> (RunRecord, Outcome) {
         let record = Self::record(scope);
         let expected = self.records.revision().await.unwrap();
         let revision = self.records.save(&record, expected).await.unwrap();
-        let mut unwatched = Unwatched;
-        let run = Run::new(&self.parts, &self.records, record, revision, &mut unwatched);
+        let run = Run::new(&self.parts, &self.records, record, revision, observer);
         match run.go(&Shutdown::new()).await.unwrap() {
             Ended::Judged(record, verdict) => (*record, verdict.outcome),
             Ended::Stopped => unreachable!("nobody asked it to stop"),
