@@ -130,9 +130,18 @@ impl Runner {
             if since.elapsed() + pause > STEP_MAX {
                 return Err(late("repeat command until it succeeds", &job.label, STEP_MAX));
             }
-            self.look(None)?;
-            tokio::time::sleep(pause).await;
+            self.pause(pause).await?;
         }
+    }
+
+    /// Lets time pass. The chaos goes on meanwhile: its kills must not gather for the next command.
+    async fn pause(&mut self, pause: Duration) -> Result<()> {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            self.look(None)?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Looks after everything until the command in the foreground ends.

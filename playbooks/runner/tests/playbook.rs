@@ -10,10 +10,14 @@ const SERVICE: &str = "trap 'echo stopped; exit 0' TERM; echo up; while :; do sl
 /// Hangs the first time, and ends well the second.
 const BACKFILL: &str = "[ -e begun ] && echo resumed && exit 0; touch begun; exec sleep 60";
 const DIES: &str = "exit 9";
+/// Succeeds the second time.
+const LATER: &str = "[ -e asked ] && echo ready && exit 0; touch asked; exit 1";
 
 fn run(console: &str, more: &[&str]) -> Output {
     let home = tempfile::tempdir().unwrap();
-    for (name, script) in [("service", SERVICE), ("backfill", BACKFILL), ("dies", DIES)] {
+    for (name, script) in
+        [("service", SERVICE), ("backfill", BACKFILL), ("dies", DIES), ("later", LATER)]
+    {
         program(&home.path().join("bin").join(name), script);
     }
     let readme = home.path().join("README.md");
@@ -60,6 +64,14 @@ fn an_exit_code_other_than_the_one_announced_ends_the_run_at_that_command() {
     assert!(!output.status.success());
     assert!(!stdout(&output).contains("\nnever"), "{}", stdout(&output));
     assert!(stderr(&output).contains("line 5"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_command_is_repeated_until_it_succeeds_and_variables_are_put_in() {
+    let output = run("$ export WORD=done\n$ until later; do sleep 1; done\n$ echo ${WORD}!", &[]);
+    let shown = stdout(&output);
+    assert!(output.status.success(), "{shown}{}", stderr(&output));
+    assert!(shown.contains("\nready\n") && shown.contains("\ndone!\n"), "{shown}");
 }
 
 #[test]
