@@ -24,6 +24,10 @@ FLY_BUILD := --no-default-features
 else
 FLY_BUILD := -p servers
 FLY_NEEDS := servers
+# Kafka waits ten seconds for a consumer that was killed before it gives its partitions to another.
+ifneq ($(filter-out 0 no false,$(CHAOS)),)
+$(error CHAOS=1 is for the first flight: a consumer killed every second never gets its partitions back)
+endif
 FLY_BESIDE := $(TARGET)/release/servers with $(KINDS_$(PLAYBOOK)) --
 endif
 
