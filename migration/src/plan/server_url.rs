@@ -16,8 +16,12 @@ pub struct ServerUrl(Written);
 #[derive(Clone, PartialEq, Eq)]
 enum Written {
     Env(String),
-    /// Its path is absolute.
-    File(PathBuf),
+    /// Its path is absolute. Machines keep the file in different directories, so that what makes two
+    /// plans the same is what was written.
+    File {
+        written: String,
+        path: PathBuf,
+    },
     Plain(String),
 }
 
@@ -57,7 +61,7 @@ impl ServerUrl {
         }
         if let Some(path) = text.strip_prefix("file:") {
             return match path.is_empty() {
-                false => Ok(Self(Written::File(dir.join(path)))),
+                false => Ok(Self(Written::File { written: path.to_owned(), path: dir.join(path) })),
                 true => Err("name the file: \"file:PATH\""),
             };
         }
@@ -88,7 +92,7 @@ impl ServerUrl {
                     ))
                     .because(cause)
             })?,
-            Written::File(path) => std::fs::read_to_string(path).map_err(|cause| {
+            Written::File { path, .. } => std::fs::read_to_string(path).map_err(|cause| {
                 problem("the file cannot be read")
                     .hint("put the URL into it, alone, readable for this user only")
                     .because(cause)
@@ -105,7 +109,7 @@ impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Written::Env(name) => write!(f, "env:{name}"),
-            Written::File(path) => write!(f, "file:{}", path.display()),
+            Written::File { path, .. } => write!(f, "file:{}", path.display()),
             // Only where it is: a user's name and settings are nobody's business.
             Written::Plain(url) => {
                 let rest = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -127,7 +131,12 @@ impl serde::Serialize for ServerUrl {
         &self,
         serializer: S,
     ) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match &self.0 {
+            Written::File { written, .. } => {
+                serializer.collect_str(&format_args!("file:{written}"))
+            }
+            Written::Env(_) | Written::Plain(_) => serializer.collect_str(self),
+        }
     }
 }
 
@@ -144,7 +153,7 @@ mod tests {
     fn a_reference_is_shown_as_it_was_written_and_a_url_as_the_place_it_leads_to() {
         for (text, shown) in [
             ("env:DB_URL", "env:DB_URL"),
-            ("file:secret/db", "file:/plans/secret/db"),
+            ("file:/secret/db", "file:/secret/db"),
             ("postgres://app@db.example:5432/shop?sslmode=require", "db.example:5432/shop"),
             ("mysql://127.0.0.1/shop", "127.0.0.1/shop"),
         ] {
@@ -152,6 +161,16 @@ mod tests {
             assert_eq!(url.to_string(), shown);
             assert_eq!(serde_json::to_string(&url).unwrap(), format!("{shown:?}"));
             assert!(format!("{url:?}").contains(shown));
+        }
+    }
+
+    #[test]
+    fn a_file_is_shown_by_its_whole_path_and_compared_by_what_was_written() {
+        let (here, there) = (parse("file:secret/db").unwrap(), Path::new("/elsewhere"));
+        assert_eq!(here.to_string(), "file:/plans/secret/db");
+        let there = ServerUrl::parse("file:secret/db", there).unwrap();
+        for url in [&here, &there] {
+            assert_eq!(serde_json::to_string(url).unwrap(), r#""file:secret/db""#);
         }
     }
 
