@@ -10,6 +10,7 @@
 
 mod config;
 mod describe;
+mod durable;
 mod error;
 mod horizon;
 mod moment;
@@ -269,7 +270,8 @@ impl Transactional for MysqlStore {
                 "set innodb_flush_log_at_trx_commit to 1 on this server, or GRANT RELOAD to the \
                  user",
             )
-        })
+        })?;
+        if self.database.is_mariadb { durable::flushed(self).await } else { Ok(()) }
     }
 
     async fn holds_nothing(&self, schema: &Schema) -> Result<bool> {
