@@ -149,7 +149,7 @@ impl KeyLock for RedisLock {
 
     async fn count(&self) -> Result<u64> {
         let mut commands = redis::pipe();
-        commands.cmd("SCARD").arg(self.names.holdings());
+        statement::count(&mut commands, &self.names);
         let answers = self.ask("count locks", commands).await?;
         value::count(answers.first())
     }

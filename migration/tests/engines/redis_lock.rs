@@ -91,6 +91,19 @@ async fn every_lock_runs_out_by_itself() {
 }
 
 #[tokio::test]
+async fn what_has_run_out_is_not_counted_and_leaves_nothing() {
+    let (server, copy, _) = own().await;
+    copy.acquire("t", &entities(0..3), Token::new(), LEASE).await.unwrap();
+    assert_eq!(copy.count().await.unwrap(), 1);
+    // As time does, once a process was killed.
+    let run_out = "for _, key in ipairs(redis.call('KEYS', '*t*')) do \
+                   if redis.call('PTTL', key) > 0 then redis.call('PEXPIRE', key, 0) end end";
+    server.command(&["EVAL", run_out, "0"]).unwrap();
+    assert_eq!(copy.count().await.unwrap(), 0);
+    assert_eq!(server.command(&["DBSIZE"]).unwrap().trim(), "0");
+}
+
+#[tokio::test]
 async fn a_wiped_server_has_lost_every_lock_and_takes_new_ones() {
     let (server, copy, live) = own().await;
     let (lost, token) = (Token::new(), Token::new());

@@ -58,7 +58,7 @@ fn by_code(code: &str) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Refused,
             Some(
                 "check the user and the password in the lock's URL, and that the user may run GET, \
-                 MGET, SET, DEL, EXISTS, SADD, SREM, SCARD, SMEMBERS and EVAL on midflight:*",
+                 MGET, SET, DEL, EXISTS, SADD, SREM, SMEMBERS and EVAL on midflight:*",
             ),
         ),
         "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "UNBLOCKED" => {

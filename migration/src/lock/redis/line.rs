@@ -16,6 +16,10 @@ use tokio::time::{Instant, timeout};
 /// Longest call, connecting included. A lock that is slower than this is worth less than no lock.
 const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// A call that took longer than this was not held up by Redis alone: the process was stopped, or got
+/// no processor.
+const STOOD_STILL: Duration = Duration::from_secs(1);
+
 /// How long nobody asks after a call without an answer: the copy goes on without the lock after a
 /// few refusals, and the live path at once.
 const DOWN_FOR: Duration = Duration::from_secs(1);
@@ -49,6 +53,10 @@ impl fmt::Debug for Line {
     }
 }
 
+fn is_unavailable(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unavailable
+}
+
 impl Line {
     pub(super) fn new(url: &ServerUrl) -> Result<Self> {
         let (client, address) = config::client(url)?;
@@ -75,7 +83,18 @@ impl Line {
     }
 
     async fn bounded(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>> {
-        let answered = match timeout(CALL_TIMEOUT, self.attempt(operation, commands)).await {
+        let began = Instant::now();
+        let mut answered = self.in_time(operation, commands).await;
+        if began.elapsed() > STOOD_STILL && answered.as_ref().is_err_and(is_unavailable) {
+            // It was this process that did not run, and says nothing of Redis.
+            answered = self.in_time(operation, commands).await;
+        }
+        self.mark(answered.as_ref().is_err_and(is_unavailable));
+        answered.map_err(|error| error.with("key lock", &self.address))
+    }
+
+    async fn in_time(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>> {
+        match timeout(CALL_TIMEOUT, self.attempt(operation, commands)).await {
             Ok(answered) => answered,
             Err(_) => {
                 // Whatever it still answers belongs to nobody.
@@ -83,10 +102,7 @@ impl Line {
                 Err(Error::new(ErrorKind::Unavailable, format!("{operation}: no answer"))
                     .hint(DISPOSABLE))
             }
-        };
-        let is_down = matches!(&answered, Err(error) if error.kind() == ErrorKind::Unavailable);
-        self.mark(is_down);
-        answered.map_err(|error| error.with("key lock", &self.address))
+        }
     }
 
     async fn attempt(&self, operation: &'static str, commands: &Pipeline) -> Result<Vec<Value>> {

@@ -20,6 +20,16 @@ end
 redis.call('SREM', KEYS[2], KEYS[1])
 return redis.call('DEL', KEYS[1])";
 
+/// Counts the holdings that have not run out, and forgets the others: nobody gave those back.
+///
+/// `KEYS`: the set of all holdings. A holding is there before it is in the set.
+const COUNT: &str = "local live = 0
+for _, holding in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+    if redis.call('EXISTS', holding) == 1 then live = live + 1
+    else redis.call('SREM', KEYS[1], holding) end
+end
+return live";
+
 /// The names of a migration's keys. They lie in one slot of a cluster.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -85,6 +95,11 @@ pub(super) fn hold(
 pub(super) fn lock(commands: &mut Pipeline, entity: &[u8], token: Token, lease: Duration) {
     let value = &token.0.to_be_bytes()[..];
     commands.cmd("SET").arg(entity).arg(value).arg("NX").arg("PX").arg(millis(lease));
+}
+
+/// Counts what is held.
+pub(super) fn count(commands: &mut Pipeline, names: &Names) {
+    commands.cmd("EVAL").arg(COUNT).arg(1).arg(names.holdings());
 }
 
 /// Takes back what a token holds, and nothing that somebody else holds by now.
