@@ -8,6 +8,7 @@ use super::looker::blocking;
 use super::partition::Partitions;
 use super::place::KafkaPlace;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::position::Position;
 use crate::queue::{Consumer, Delivery};
 use async_trait::async_trait;
@@ -86,11 +87,13 @@ impl KafkaConsumer {
                         self.parts.push(Part::new(self.partitions.of(&topic, number)?));
                     }
                     let names = self.parts.iter().map(Part::name).collect();
+                    fault::point("kafka.assigned");
                     return Ok(Some(Delivery::Assigned(names)));
                 }
                 Event::Revoked(_) => {
                     let names = self.parts.drain(..).map(|part| part.name()).collect();
                     self.is_moved = false;
+                    fault::point("kafka.revoked");
                     return Ok(Some(Delivery::Revoked(names)));
                 }
             }
@@ -111,6 +114,7 @@ impl KafkaConsumer {
                 .map_err(|error| failed("assign partitions", &error))?;
         }
         self.client()?.assign(&list).map_err(|error| failed("assign partitions", &error))?;
+        fault::point("kafka.sought");
         self.is_moved = false;
         Ok(())
     }
@@ -294,7 +298,9 @@ impl Consumer for KafkaConsumer {
                 Some(client) => client.commit(&list, CommitMode::Async),
                 None => Ok(()),
             })
-            .map_err(|error| failed("tell the group how far this consumer is", &error))
+            .map_err(|error| failed("tell the group how far this consumer is", &error))?;
+        fault::point("kafka.acknowledged");
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::failed;
 use crate::dead_letter::{DeadLetter, Mailbox};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault;
 use crate::plan::KafkaPlan;
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -77,6 +78,7 @@ impl Mailbox for KafkaMailbox {
                 Error::new(ErrorKind::Unavailable, "write dead letters to their topic: no answer")
                     .with("topic", &self.topic)
             })??;
+            fault::point("kafka.letters.sent");
         }
         Ok(())
     }

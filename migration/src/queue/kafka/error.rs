@@ -78,6 +78,10 @@ pub(super) fn meaning(code: Code) -> Meaning {
         Code::UnsupportedFeature => {
             Meaning::Of(K::Refused, Some("the brokers are too old for what is asked of them"))
         }
+        Code::MessageSizeTooLarge => Meaning::Of(
+            K::Refused,
+            Some("raise max.message.bytes of the topic and message.max.bytes of the brokers"),
+        ),
         _ => Meaning::Of(K::Failed, None),
     }
 }
