@@ -54,6 +54,8 @@ pub struct Counters {
     pub later: AtomicU64,
     /// Batches written without the lock.
     pub unlocked: AtomicU64,
+    /// Batches that a fence of the target refused, because another worker has the range now.
+    pub fenced: AtomicU64,
     /// Ranges that were begun again because an instance had lost its tail.
     pub restarts: AtomicU64,
 }

@@ -113,8 +113,10 @@ pub(crate) async fn step(
             Err(error) => return Err(error),
         }
     }
-    if written == Written::Committed {
-        Counters::add(&copier.counters.batches, 1);
+    match written {
+        Written::Committed => Counters::add(&copier.counters.batches, 1),
+        Written::Fenced => Counters::add(&copier.counters.fenced, 1),
+        Written::Again | Written::LostTail => {}
     }
     Ok(written)
 }

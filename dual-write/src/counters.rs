@@ -21,10 +21,14 @@ pub struct Counters {
     pub dead: AtomicU64,
     /// Changes of tables that the plan does not move.
     pub foreign: AtomicU64,
+    /// Messages without a change, such as the empty one that Kafka keeps behind a delete.
+    pub ignored: AtomicU64,
     /// Batches applied.
     pub batches: AtomicU64,
     /// Locks of a copy that did not come back in time and were taken away.
     pub locks_revoked: AtomicU64,
+    /// Batches that a fence of the target refused, because a newer consumer has the partition now.
+    pub fenced: AtomicU64,
     /// Times the consumer went back, because an instance was behind or had lost its tail.
     pub rewinds: AtomicU64,
     /// The most that a change was behind when it had been applied, in microseconds.
@@ -62,5 +66,6 @@ impl Counters {
         Self::add_len(&self.compacted, batch.compacted);
         Self::add_len(&self.dead, batch.dead.len());
         Self::add_len(&self.foreign, batch.foreign);
+        Self::add_len(&self.ignored, batch.ignored);
     }
 }

@@ -234,6 +234,9 @@ impl LivePath {
         let (batch, applied) =
             joined.map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
         let is_revoked = revoked.contains(&batch.place.partition);
+        if let Ok(Applied::Fenced) = applied {
+            self.parts.counters.fenced.fetch_add(1, Ordering::Relaxed);
+        }
         match applied {
             Ok(applied @ Applied::Everywhere(_)) => self.conclude(&batch, applied).await,
             Ok(_) if is_revoked => Ok(Next::GoOn),

@@ -26,6 +26,7 @@ pub(crate) struct Prepared {
     pub(crate) consumed: usize,
     pub(crate) compacted: usize,
     pub(crate) foreign: usize,
+    pub(crate) ignored: usize,
     /// When the oldest of its changes was made.
     pub(crate) oldest_made_at: Option<Timestamp>,
     /// The first target table of each source table: where a change is counted.
@@ -173,6 +174,7 @@ impl Preparer {
             consumed: messages.len(),
             compacted: changes.compacted,
             foreign: changes.foreign,
+            ignored: changes.ignored.total(),
             oldest_made_at: changes.oldest_made_at,
             firsts: Arc::clone(&self.firsts),
             alone,

@@ -41,6 +41,8 @@ struct Summary {
     batches: u64,
     later: u64,
     unlocked: u64,
+    /// Batches refused because another worker has the range now.
+    fenced: u64,
     restarts: u64,
     seconds: f64,
 }
@@ -49,7 +51,7 @@ impl Report for Summary {
     fn text(&self) -> String {
         format!(
             "{}: {} records read in {:.1} s; of the target's records {} inserted, {} there before, \
-             {} left to live data; {} batches, {} put off for their lock, {} without it",
+             {} left to live data; {} batches, {} put off for their lock, {} without it{}",
             self.ended,
             self.read,
             self.seconds,
@@ -58,7 +60,11 @@ impl Report for Summary {
             self.refused,
             self.batches,
             self.later,
-            self.unlocked
+            self.unlocked,
+            match self.fenced {
+                0 => String::new(),
+                fenced => format!(", {fenced} refused: another worker has the range"),
+            }
         )
     }
 }
@@ -197,6 +203,7 @@ fn show(progress: &Progress, counters: &Counters, before: u64) {
         ("guard_refused", &counters.refused),
         ("later", &counters.later),
         ("unlocked", &counters.unlocked),
+        ("fenced", &counters.fenced),
         ("restarts", &counters.restarts),
     ] {
         progress.set_count(name, counter.load(Ordering::Relaxed));
@@ -214,6 +221,7 @@ fn summary(ended: &'static str, counters: &Counters, time: Duration) -> Summary 
         batches: get(&counters.batches),
         later: get(&counters.later),
         unlocked: get(&counters.unlocked),
+        fenced: get(&counters.fenced),
         restarts: get(&counters.restarts),
         seconds: time.as_secs_f64(),
     }

@@ -182,7 +182,9 @@ fn show(progress: &Progress, counters: &Counters) {
         ("compacted", &counters.compacted),
         ("dead_letters", &counters.dead),
         ("foreign", &counters.foreign),
+        ("ignored", &counters.ignored),
         ("locks_revoked", &counters.locks_revoked),
+        ("fenced", &counters.fenced),
         ("rewinds", &counters.rewinds),
     ] {
         progress.set_count(name, counter.load(Ordering::Relaxed));

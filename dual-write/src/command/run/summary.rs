@@ -19,8 +19,12 @@ pub(super) struct Summary {
     compacted: u64,
     dead_letters: u64,
     foreign: u64,
+    /// Messages without a change.
+    ignored: u64,
     /// Locks of a copy that did not come back in time.
     locks_revoked: u64,
+    /// Batches refused because a newer consumer has the partition now.
+    fenced: u64,
     rewinds: u64,
     #[serde(serialize_with = "json::seconds")]
     seconds: Duration,
@@ -38,7 +42,9 @@ impl Summary {
             compacted: get(&counters.compacted),
             dead_letters: get(&counters.dead),
             foreign: get(&counters.foreign),
+            ignored: get(&counters.ignored),
             locks_revoked: get(&counters.locks_revoked),
+            fenced: get(&counters.fenced),
             rewinds: get(&counters.rewinds),
             seconds: time,
         }
@@ -49,7 +55,8 @@ impl Report for Summary {
     fn text(&self) -> String {
         format!(
             "{}: {} changes consumed in {:.1} s: {} applied, {} older than what was there, {} \
-             applied before, {} overtaken by a later one, {} dead letters, {} of other tables",
+             applied before, {} overtaken by a later one, {} dead letters, {} of other tables, {} \
+             without a change{}",
             self.ended,
             self.consumed,
             self.seconds.as_secs_f64(),
@@ -59,6 +66,11 @@ impl Report for Summary {
             self.compacted,
             self.dead_letters,
             self.foreign,
+            self.ignored,
+            match self.fenced {
+                0 => String::new(),
+                fenced => format!("; {fenced} batches refused: a newer consumer has the partition"),
+            }
         )
     }
 }
