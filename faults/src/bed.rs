@@ -79,6 +79,14 @@ impl Bed {
         self.dir.path()
     }
 
+    /// Changes a part of the plan, which has to be there.
+    #[track_caller]
+    pub fn edit(&self, from: &str, to: &str) {
+        let plan = std::fs::read_to_string(self.path("migration.toml")).unwrap();
+        assert!(plan.contains(from), "the plan has no {from:?}: {plan}");
+        std::fs::write(self.path("migration.toml"), plan.replace(from, to)).unwrap();
+    }
+
     /// Opens one of the migration's databases as an application does.
     pub async fn open(&self, name: &str) -> SqliteConnection {
         let options = SqliteConnectOptions::new()

@@ -24,6 +24,12 @@ pub fn seed() -> u64 {
     seed
 }
 
+/// Whether every fault is wanted, not a sample.
+#[must_use]
+pub fn all_faults() -> bool {
+    std::env::var("MIDFLIGHT_FAULTS").is_ok_and(|value| value == "all")
+}
+
 /// Kills for a run that hit these points, in order. With `MIDFLIGHT_FAULTS=all` every point, at its
 /// first hit, its last, and a few between; otherwise one hit each of a few points, those of
 /// `always` among them.
@@ -34,7 +40,7 @@ pub fn kills(hits: &[String], always: &[&str], seed: u64) -> Vec<Kill> {
     for hit in hits {
         *counts.entry(hit).or_default() += 1;
     }
-    if std::env::var("MIDFLIGHT_FAULTS").is_ok_and(|value| value == "all") {
+    if all_faults() {
         let mut all = Vec::new();
         for (point, count) in counts {
             all.extend(numbers(count, &mut random).into_iter().map(|it| (point.clone(), it)));

@@ -9,7 +9,7 @@
 
 mod case;
 mod cases;
-mod points;
+pub(crate) mod points;
 
 use case::Case;
 use faults::kills;
