@@ -218,15 +218,15 @@ impl<'a> Reader<'a> {
         Ok((keys, count))
     }
 
-    /// Every record of the interval, or as many as a batch may hold.
+    /// Every record of the interval, or as many as the source gives at once: it may give fewer than
+    /// were asked for although more follow, and only an empty batch says that none do.
     async fn scan(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Batch> {
         let limit = self.limit();
         let schema = self.copier.layout.source();
         let (lower, bound) = (self.lower(task), task.bound.as_ref());
         let rows = self.copier.source.scan(schema, lower, bound, limit).await?;
-        let full = rows.len() >= limit.rows_max || rows.byte_count() >= limit.bytes_max;
-        if full {
-            let last = rows.row(rows.len() - 1).key()?;
+        if let Some(place) = rows.len().checked_sub(1) {
+            let last = rows.row(place).key()?;
             if task.bound.as_ref().is_some_and(|bound| last < *bound) {
                 agenda.cut(task, last);
             }

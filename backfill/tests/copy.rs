@@ -5,14 +5,17 @@
 
 use async_trait::async_trait;
 use backfill::{Copied, Copier, Counters, Pace, Unpaced, copy_range, split_table};
+use migration::batch::{Batch, Schema};
 use migration::checkpoint::MemoryCheckpoint;
 use migration::claim::{claim_range, survey_ranges};
+use migration::error::Result;
+use migration::key::Key;
 use migration::lock::KeyLock;
 use migration::position::Owner;
 use migration::protocol::Progress;
 use migration::sample::Sample;
 use migration::shutdown::Shutdown;
-use migration::store::{MemoryDatabase, MemorySnapshot, ReadLimit};
+use migration::store::{MemoryDatabase, MemorySnapshot, ReadLimit, Store, TableDescription};
 use migration::testing::{FickleLock, TABLE, Whim, World};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,6 +52,55 @@ fn copier(world: &World, lock: Whim, pace: Arc<dyn Pace>) -> Arc<Copier> {
 
 fn unpaced() -> Arc<dyn Pace> {
     Arc::new(Unpaced::new(LIMIT))
+}
+
+/// Gives fewer records than it is asked for, as an engine may that looks at their size.
+#[derive(Debug)]
+struct Sparing(Arc<dyn Store>);
+
+#[async_trait]
+impl Store for Sparing {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+    async fn describe(&self, table: &str) -> Result<TableDescription> {
+        self.0.describe(table).await
+    }
+    async fn scan(
+        &self,
+        schema: &Arc<Schema>,
+        after: Option<&Key>,
+        until: Option<&Key>,
+        limit: ReadLimit,
+    ) -> Result<Batch> {
+        let is_keys = schema.columns.len() == schema.key.len();
+        let rows_max = if is_keys { limit.rows_max } else { limit.rows_max.min(3) };
+        self.0.scan(schema, after, until, ReadLimit { rows_max, ..limit }).await
+    }
+    async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
+        self.0.read(schema, keys).await
+    }
+    async fn split_points(&self, schema: &Arc<Schema>, count: usize) -> Result<Vec<Key>> {
+        self.0.split_points(schema, count).await
+    }
+    async fn estimate_rows(&self, schema: &Arc<Schema>) -> Result<u64> {
+        self.0.estimate_rows(schema).await
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_gives_fewer_records_than_asked_for_loses_none() {
+    let mut world = world(12, 1).await;
+    let whole = Arc::clone(&world.source);
+    world.source = Arc::new(Sparing(Arc::clone(&whole)));
+    let copier = copier(&world, Whim::Sound, unpaced());
+    world.source = whole;
+    let copied = copy_range(&copier, None, &Shutdown::new()).await.unwrap();
+    assert_eq!(copied, Copied::Done);
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
 }
 
 /// Stops the copy after so many batches.
