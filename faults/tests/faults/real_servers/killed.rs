@@ -2,7 +2,7 @@
 
 use super::flying::{DRAIN, Direction, Flying, SEED, directions};
 use crate::kill_at_every_point::points::named;
-use faults::kills;
+use faults::{Running, kills};
 
 /// Where a kill leaves most behind, always among the sample.
 const LIVE_ALWAYS: &[&str] = &["target.live.records"];
@@ -48,27 +48,38 @@ async fn copy_killed_anywhere(direction: Direction) {
     let hits = counted.flight.bed.hits("backfill", &["run"], 0);
     counted.ends_well().await;
     let mut deaths = 0;
-    let mut flying = Flying::begun(direction).await;
-    let mut live = flying.flight.bed.start("dual-write", &["run"]);
+    let mut under_way = None;
     for (point, number) in kills(&hits, COPY_ALWAYS, *SEED) {
+        let (flying, live) = match under_way.take() {
+            Some(flight) => flight,
+            None => beside_the_live_path(direction).await,
+        };
         let load = flying.flight.application.load();
         let fault = format!("abort:{point}@{number}");
         let ran = flying.flight.bed.start_with(&fault, "backfill", &["run"]).wait();
         assert!(ran.code.is_none() || ran.code == Some(0), "{fault}: {ran:?}");
         deaths += u32::from(ran.code.is_none());
         load.stop().await;
-        if ran.code == Some(0) {
+        if ran.code.is_none() {
+            under_way = Some((flying, live));
+        } else {
             // Everything is copied: on with another.
             drop(live.drain().ok());
             flying.ends_well().await;
-            flying = Flying::begun(direction).await;
-            live = flying.flight.bed.start("dual-write", &["run"]);
         }
     }
-    drop(live.drain().ok());
     assert!(deaths > 0, "nothing was killed, seed {}", *SEED);
     eprintln!("{direction:?}: the copy was killed {deaths} times");
-    flying.ends_well().await;
+    if let Some((flying, live)) = under_way {
+        drop(live.drain().ok());
+        flying.ends_well().await;
+    }
+}
+
+async fn beside_the_live_path(direction: Direction) -> (Flying, Running) {
+    let flying = Flying::begun(direction).await;
+    let live = flying.flight.bed.start("dual-write", &["run"]);
+    (flying, live)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,12 +75,13 @@ async fn partitions_that_are_added_stop_the_live_path_and_the_hint_leads_out() {
         let ran = live.wait();
         assert!(matches!(ran.code, Some(1 | 7)), "{ran:?}");
         ran.complains(ran.code.unwrap()).names(&["was 3, is 5", "source.epoch"]);
+        flying.change(20).await;
         let bed = &flying.flight.bed;
         bed.edit("[source]", "[source]\nepoch = 1");
         drop(bed.run("dual-write", &["set-up", "--yes"]).ok());
         flying.change(20).await;
         drop(flying.flight.ok("dual-write", DRAIN));
-        // What came in between was skipped, and is found.
+        // What came before the new set-up was skipped, and is found.
         assert_eq!(bed.run("verify", &["run"]).code, Some(3));
         drop(flying.flight.ok("verify", &["repair", "--execute"]));
         flying.is_well().await;
