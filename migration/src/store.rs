@@ -102,7 +102,8 @@ pub trait Store: Send + Sync + Debug {
     async fn describe(&self, table: &str) -> Result<TableDescription>;
 
     /// Reads the records whose key lies in (`after`, `until`], in key order. `None` is unbounded.
-    /// An empty batch means that there is none.
+    /// There may be fewer than the limit allows although more follow; an empty batch means that
+    /// there is none.
     async fn scan(
         &self,
         schema: &Arc<Schema>,
