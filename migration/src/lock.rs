@@ -74,7 +74,8 @@ pub trait KeyLock: Send + Sync + Debug {
     /// Gives the locks of `token` back. Giving back what is gone is no error.
     async fn release(&self, table: &str, token: Token) -> Result<()>;
 
-    /// Number of locks of this migration, those whose lease ran out included: for the clean-up.
+    /// Number of locks of this migration that are there to be cleaned up: those whose lease ran out
+    /// too, where they do not vanish by themselves.
     async fn count(&self) -> Result<u64>;
 
     /// Removes every lock of this migration.
