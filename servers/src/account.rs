@@ -40,6 +40,11 @@ impl Account {
         Some(Self { user, group })
     }
 
+    /// The numbers of the user and the group.
+    pub(crate) fn ids(self) -> (u32, u32) {
+        (self.user, self.group)
+    }
+
     /// Makes `command` run under this account.
     pub(crate) fn apply(self, command: &mut Command) {
         command.uid(self.user).gid(self.group);

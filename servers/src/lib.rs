@@ -36,6 +36,7 @@ mod program;
 mod redis;
 mod server;
 pub mod shared;
+mod small_disk;
 mod tool;
 pub mod up;
 mod url;
@@ -48,7 +49,7 @@ pub use error::{Error, Result};
 pub use kafka::{Kafka, KafkaSettings, Listener, kafka};
 pub use mariadb::{MariaDb, MariaDbSettings, mariadb};
 pub use packages::{Kind, install};
-pub use postgres::{Postgres, PostgresSettings, postgres};
+pub use postgres::{Postgres, PostgresSettings, SMALL_DISK, postgres};
 pub use redis::{Redis, RedisSettings, redis};
 pub use server::{Durability, Server};
 

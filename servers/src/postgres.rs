@@ -13,6 +13,7 @@ use crate::error::{During, Error, Result};
 use crate::home::Home;
 use crate::packages::{Kind, install};
 use crate::server::{Durability, Launch, Ready, Server, isolate};
+use crate::small_disk::SmallDisk;
 use crate::{PASSWORD, USER, program, tool};
 
 /// Making an empty cluster takes a second; on a busy machine more.
@@ -20,6 +21,9 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(180);
 
 /// How long one statement may take that a test runs through the command-line client.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(120);
+
+/// The tablespace of [`PostgresSettings::small_disk`].
+pub const SMALL_DISK: &str = "small_disk";
 
 /// Begins the settings of a `PostgreSQL` server.
 #[must_use]
@@ -33,6 +37,7 @@ pub struct PostgresSettings {
     port: Option<u16>,
     durability: Durability,
     parameters: Vec<(String, String)>,
+    small_disk_kib: Option<u64>,
 }
 
 impl PostgresSettings {
@@ -61,6 +66,14 @@ impl PostgresSettings {
     #[must_use]
     pub fn logical(self) -> Self {
         self.set("wal_level", "logical")
+    }
+
+    /// Gives it a disk of so many KiB beside its own, as the tablespace [`SMALL_DISK`]. What lies
+    /// there goes with the server's main process.
+    #[must_use]
+    pub fn small_disk(mut self, kib: u64) -> Self {
+        self.small_disk_kib = Some(kib);
+        self
     }
 
     /// Installs `PostgreSQL` where it is missing, and starts it with an empty cluster.
@@ -98,10 +111,18 @@ impl PostgresSettings {
         for (name, value) in parameters.chain(wanted) {
             arguments.extend(["-c".into(), format!("{name}={value}")]);
         }
+        let mut program = find("postgres")?;
+        let mut arguments = arguments.into_iter().map(Into::into).collect();
+        let mut disk = None;
+        if let Some(kib) = self.small_disk_kib {
+            let small = SmallDisk::new(home.folder("disk", account)?, kib);
+            (program, arguments) = small.around(account, program, arguments)?;
+            disk = Some(small);
+        }
         let launch = Launch {
             kind: "postgres",
-            program: find("postgres")?,
-            arguments: arguments.into_iter().map(Into::into).collect(),
+            program,
+            arguments,
             port_arguments: |port| vec!["-c".into(), format!("port={port}")],
             account,
             ready: Ready::PidFile(data.join("postmaster.pid")),
@@ -109,7 +130,12 @@ impl PostgresSettings {
             stop: Signal::INT,
             quick_stop: Some(Signal::QUIT),
         };
-        Ok(Postgres { server: Server::launch(launch, home, self.port)? })
+        let postgres = Postgres { server: Server::launch(launch, home, self.port)?, disk };
+        if let Some(small) = &postgres.disk {
+            let folder = small.folder().display();
+            postgres.sql(&format!("CREATE TABLESPACE {SMALL_DISK} LOCATION '{folder}'"))?;
+        }
+        Ok(postgres)
     }
 }
 
@@ -146,6 +172,7 @@ fn find(name: &str) -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
+    disk: Option<SmallDisk>,
 }
 
 impl Postgres {
@@ -162,6 +189,27 @@ impl Postgres {
     /// [`Error::Tool`] with the server's message.
     pub fn sql(&self, statements: &str) -> Result<String> {
         psql(&self.url(), statements)
+    }
+
+    /// Takes all the room that is left in the tablespace [`SMALL_DISK`].
+    ///
+    /// # Errors
+    /// Fails where there is none ([`PostgresSettings::small_disk`]), or the server does not run.
+    pub fn fill_disk(&self) -> Result<()> {
+        self.on_small_disk(SmallDisk::fill)
+    }
+
+    /// Gives back the room that [`Postgres::fill_disk`] took.
+    ///
+    /// # Errors
+    /// As [`Postgres::fill_disk`], and where it took none.
+    pub fn make_room(&self) -> Result<()> {
+        self.on_small_disk(SmallDisk::make_room)
+    }
+
+    fn on_small_disk(&self, act: fn(&SmallDisk, u32) -> Result<()>) -> Result<()> {
+        let none = || Error::Request("the server has no small disk, or does not run".into());
+        act(self.disk.as_ref().ok_or_else(none)?, self.process_id().ok_or_else(none)?)
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod debezium;
 mod flying;
+mod full_disk;
 mod harmed_servers;
 mod killed;
 mod late;

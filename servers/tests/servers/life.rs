@@ -36,6 +36,20 @@ fn postgres_keeps_what_it_acknowledged_when_it_is_killed_under_load() {
 }
 
 #[test]
+fn a_small_disk_is_full_for_the_server_until_there_is_room_again() {
+    let server = postgres().small_disk(24 << 10).start().unwrap();
+    server.sql("CREATE TABLE t (text text) TABLESPACE small_disk").unwrap();
+    let insert = "INSERT INTO t SELECT repeat('x', 99) FROM generate_series(1, 1000)";
+    server.sql(insert).unwrap();
+    server.fill_disk().unwrap();
+    let full = server.sql(insert).unwrap_err().to_string();
+    assert!(full.contains("No space left on device"), "{full}");
+    server.make_room().unwrap();
+    server.sql(insert).unwrap();
+    assert_eq!(count(&server.sql("SELECT count(*) FROM t").unwrap()), 2_000);
+}
+
+#[test]
 fn a_back_end_that_is_busy_when_postgres_is_killed_does_not_outlive_it() {
     let mut server = postgres().start().unwrap();
     let busy = "SELECT count(*) FROM generate_series(1, 100000000000)";
