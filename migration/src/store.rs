@@ -13,6 +13,7 @@ mod sqlite;
 mod step;
 mod supervised;
 mod transactional;
+mod walk;
 
 pub use horizon::Horizon;
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};

@@ -183,6 +183,17 @@ impl Store for MysqlStore {
         read::scan(self, schema, (after, until), limit).await
     }
 
+    async fn interval(
+        &self,
+        schema: &Arc<Schema>,
+        after: Option<&Key>,
+        until: Option<&Key>,
+        entity_columns: usize,
+        rows: usize,
+    ) -> Result<Option<(Key, Key)>> {
+        read::interval(self, schema, (after, until), entity_columns, rows).await
+    }
+
     async fn read(&self, schema: &Arc<Schema>, keys: &[Key]) -> Result<Batch> {
         read::read(self, schema, keys).await
     }

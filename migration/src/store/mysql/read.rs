@@ -9,6 +9,7 @@ use crate::driver::mysql::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::store::ReadLimit;
+use crate::store::walk::{self, Walk};
 use crate::value::Value;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Column as _, Row};
@@ -106,7 +107,7 @@ pub(super) async fn split_points(
     let part = records / u64::try_from(count.max(1)).unwrap_or(u64::MAX);
     let mut points: Vec<Key> = Vec::new();
     while part > 0 && points.len() + 1 < count {
-        let Some(point) = reader.key_after(points.last(), part, shape.index_of(schema)).await?
+        let Some(point) = reader.split_point(points.last(), part, shape.index_of(schema)).await?
         else {
             break;
         };
@@ -115,11 +116,80 @@ pub(super) async fn split_points(
     Ok(points)
 }
 
+/// See [`Store::interval`](crate::store::Store::interval).
+pub(super) async fn interval(
+    store: &MysqlStore,
+    schema: &Arc<Schema>,
+    bounds: (Option<&Key>, Option<&Key>),
+    entity_columns: usize,
+    rows: usize,
+) -> Result<Option<(Key, Key)>> {
+    let shape = store.shape(&schema.table).await?;
+    let reader = Reader::new(store, schema, &shape)?;
+    if reader.sorts_nearly_by_bytes() {
+        // Every key has to be looked at.
+        return Ok(None);
+    }
+    let index = shape.index_of(schema);
+    walk::interval(&Keys { reader, index }, bounds, entity_columns, rows).await
+}
+
 /// What reading one table takes.
 pub(super) struct Reader<'a> {
     store: &'a MysqlStore,
     schema: &'a Schema,
     storage: Vec<Storage<'a>>,
+}
+
+/// The keys of a table, in the order of an index.
+struct Keys<'a> {
+    reader: Reader<'a>,
+    index: Option<&'a str>,
+}
+
+impl Keys<'_> {
+    /// Binds the bounds of a walk; `None` if no key lies between them.
+    fn bind(
+        &self,
+        arguments: &mut MySqlArguments,
+        (after, until): (Option<&Key>, Option<&Key>),
+    ) -> Result<Option<Bounds>> {
+        let lower = after.map(|key| self.reader.bind_bound(arguments, key)).transpose()?;
+        let upper = until.map(|key| self.reader.bind_bound(arguments, key)).transpose()?;
+        // The key without columns is below every other.
+        let bounds = Bounds { lower: lower.filter(|columns| *columns > 0), upper };
+        Ok((upper != Some(0)).then_some(bounds))
+    }
+
+    async fn key(&self, sql: String, arguments: MySqlArguments) -> Result<Option<Key>> {
+        let reader = &self.reader;
+        let mut session = reader.store.database.session().await?;
+        let found = session.fetch(sql, arguments).await.map_err(|error| reader.failed(error))?;
+        found.first().map(|row| reader.key_of(row)).transpose()
+    }
+}
+
+impl Walk for Keys<'_> {
+    fn key_columns(&self) -> usize {
+        self.reader.schema.key.len()
+    }
+
+    async fn key_after(
+        &self,
+        bounds: (Option<&Key>, Option<&Key>),
+        passed: usize,
+    ) -> Result<Option<Key>> {
+        let mut arguments = MySqlArguments::default();
+        let Some(bounds) = self.bind(&mut arguments, bounds)? else { return Ok(None) };
+        add(&mut arguments, u64::try_from(passed).unwrap_or(u64::MAX))?;
+        self.key(statement::key_after(self.reader.schema, self.index, bounds), arguments).await
+    }
+
+    async fn last_key(&self, bounds: (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
+        let mut arguments = MySqlArguments::default();
+        let Some(bounds) = self.bind(&mut arguments, bounds)? else { return Ok(None) };
+        self.key(statement::last_key(self.reader.schema, self.index, bounds), arguments).await
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -237,7 +307,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The key that lies `count` keys after another.
-    async fn key_after(
+    async fn split_point(
         &self,
         after: Option<&Key>,
         count: u64,
@@ -249,7 +319,8 @@ impl<'a> Reader<'a> {
             let step = left.min(STEP_MAX);
             let mut arguments = MySqlArguments::default();
             let lower = reached.as_ref().map(|key| self.bind_bound(&mut arguments, key));
-            let sql = statement::key_after(self.schema, index, lower.transpose()?);
+            let bounds = Bounds { lower: lower.transpose()?, upper: None };
+            let sql = statement::key_after(self.schema, index, bounds);
             add(&mut arguments, step - 1)?;
             let mut session = self.store.database.session().await?;
             let found = session.fetch(sql, arguments).await.map_err(|error| self.failed(error))?;
@@ -260,17 +331,22 @@ impl<'a> Reader<'a> {
         Ok(reached)
     }
 
-    /// Makes sure that the server's order is that of the bytes where only nearly every text of a
-    /// collation is sorted so: then no record is passed over, because it comes up in another
-    /// interval and is refused there.
-    fn check_order(&self, batch: &Batch, after: Option<&Key>, until: Option<&Key>) -> Result<()> {
+    /// Whether only nearly every text of a collation in the key is sorted by its bytes.
+    fn sorts_nearly_by_bytes(&self) -> bool {
         let nearly = |&column: &usize| {
             matches!(
                 self.storage[column].native,
                 Native::Text(TextColumn { order: Order::PadSpace, .. })
             )
         };
-        if !self.schema.key.iter().any(nearly) {
+        self.schema.key.iter().any(nearly)
+    }
+
+    /// Makes sure that the server's order is that of the bytes where only nearly every text of a
+    /// collation is sorted so: then no record is passed over, because it comes up in another
+    /// interval and is refused there.
+    fn check_order(&self, batch: &Batch, after: Option<&Key>, until: Option<&Key>) -> Result<()> {
+        if !self.sorts_nearly_by_bytes() {
             return Ok(());
         }
         let mut last = after.cloned();

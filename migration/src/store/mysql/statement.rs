@@ -68,15 +68,28 @@ pub(super) fn scan(schema: &Schema, index: Option<&str>, bounds: Bounds) -> Stri
     format!("SELECT {columns} {}", in_key_order(schema, index, bounds, "LIMIT ?"))
 }
 
-/// The key that lies some keys after the lower one: binds the lower key if there is one, the number
-/// of keys to pass over.
-pub(super) fn key_after(schema: &Schema, index: Option<&str>, lower: Option<usize>) -> String {
+/// The key that lies some keys after the lower one: binds as [`scan`] does, with the number of keys to
+/// pass over in place of the limit.
+pub(super) fn key_after(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
     let columns = names(schema, schema.key.iter().copied());
-    let bounds = Bounds { lower, upper: None };
     format!("SELECT {columns} {}", in_key_order(schema, index, bounds, "LIMIT 1 OFFSET ?"))
 }
 
+/// The last key: binds as [`scan`] does, without the limit.
+pub(super) fn last_key(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
+    let columns = names(schema, schema.key.iter().copied());
+    let descending = schema.key.iter().map(|&column| format!("{} DESC", name(schema, column)));
+    let (found, order) = (within(schema, index, bounds), join(descending));
+    format!("SELECT {columns} {found}ORDER BY {order} LIMIT 1")
+}
+
 fn in_key_order(schema: &Schema, index: Option<&str>, bounds: Bounds, limit: &str) -> String {
+    let key = names(schema, schema.key.iter().copied());
+    format!("{}ORDER BY {key} {limit}", within(schema, index, bounds))
+}
+
+/// `FROM t WHERE .. `, up to the order.
+fn within(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
     let whole = schema.key.len();
     // A key of fewer columns sorts before every key that it begins.
     let lower = bounds
@@ -92,8 +105,7 @@ fn in_key_order(schema: &Schema, index: Option<&str>, bounds: Bounds, limit: &st
     };
     // With stale statistics the server may prefer another index, and sort the whole table.
     let index = index.map_or_else(String::new, |index| format!("FORCE INDEX ({}) ", quoted(index)));
-    let key = names(schema, schema.key.iter().copied());
-    format!("FROM {} {index}{condition}ORDER BY {key} {limit}", quoted(&schema.table))
+    format!("FROM {} {index}{condition}", quoted(&schema.table))
 }
 
 /// `(a > ? OR (a = ? AND b >= ?))`: binds the first column of the key, then the first two, and so

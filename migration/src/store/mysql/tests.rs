@@ -69,6 +69,18 @@ async fn a_scan_walks_along_the_key_and_sorts_nothing() {
             let expected = if lower.or(upper).is_some() { "range" } else { "index" };
             assert_eq!((access.as_str(), key.as_str()), (expected, "PRIMARY"), "{sql}");
             assert!(!notes.contains("filesort") && !notes.contains("temporary"), "{notes}: {sql}");
+            let bounds = Bounds { lower, upper };
+            for (sql, values) in [
+                (statement::key_after(&schema, Some("PRIMARY"), bounds), &values[..]),
+                (
+                    statement::last_key(&schema, Some("PRIMARY"), bounds),
+                    &values[..values.len() - 1],
+                ),
+            ] {
+                let (walked, key, notes) = explain(&database, &sql, values);
+                assert_eq!((walked, key.as_str()), (access.clone(), "PRIMARY"), "{sql}");
+                assert!(!notes.contains("filesort"), "{notes}: {sql}");
+            }
         }
     }
     // The form that looks the same would read the whole index for every batch.

@@ -9,6 +9,7 @@ use crate::driver::pool::{Session, bounded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyColumn};
 use crate::store::ReadLimit;
+use crate::store::walk::{self, Walk};
 use crate::value::Value;
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -101,6 +102,74 @@ pub(super) async fn split_points(
     let rows = bounded(rows.persistent(false).fetch_all(session.connection()?)).await;
     let rows = session.settle("cut table into parts", rows)?;
     rows.iter().map(|row| reader.key_of(row)).collect()
+}
+
+/// See [`Store::interval`](crate::store::Store::interval).
+pub(super) async fn interval(
+    store: &PostgresStore,
+    schema: &Arc<Schema>,
+    bounds: (Option<&Key>, Option<&Key>),
+    entity_columns: usize,
+    rows: usize,
+) -> Result<Option<(Key, Key)>> {
+    let mut session = store.pool.session().await?;
+    let form = store.shape(&mut session, &schema.table).await?.form(schema)?;
+    drop(session);
+    let keys = Keys { store, reader: Reader { schema, form } };
+    walk::interval(&keys, bounds, entity_columns, rows).await
+}
+
+/// The keys of a table, in order.
+struct Keys<'a> {
+    store: &'a PostgresStore,
+    reader: Reader<'a>,
+}
+
+impl Keys<'_> {
+    /// Binds the bounds of a walk; `None` if no key lies between them.
+    fn bind(
+        &self,
+        arguments: &mut Arguments,
+        (after, until): (Option<&Key>, Option<&Key>),
+    ) -> Result<Option<(Option<Edge>, Option<Edge>)>> {
+        let lower = after.map(|key| self.reader.edge(arguments, key)).transpose()?;
+        let upper = until.map(|key| self.reader.edge(arguments, key)).transpose()?;
+        Ok((upper != Some(Edge::Before(0))).then_some((lower, upper)))
+    }
+
+    async fn key(&self, sql: String, arguments: Arguments) -> Result<Option<Key>> {
+        let mut session = self.store.pool.session().await?;
+        let found = sqlx::query_with(AssertSqlSafe(sql), arguments.into_inner())
+            .fetch_optional(session.connection()?);
+        let found = bounded(found).await;
+        let found = session
+            .settle("find key", found)
+            .map_err(|error| error.with("table", &self.reader.schema.table))?;
+        found.map(|row| self.reader.key_of(&row)).transpose()
+    }
+}
+
+impl Walk for Keys<'_> {
+    fn key_columns(&self) -> usize {
+        self.reader.schema.key.len()
+    }
+
+    async fn key_after(
+        &self,
+        bounds: (Option<&Key>, Option<&Key>),
+        passed: usize,
+    ) -> Result<Option<Key>> {
+        let mut arguments = Arguments::default();
+        let Some((lower, upper)) = self.bind(&mut arguments, bounds)? else { return Ok(None) };
+        arguments.add(i64::try_from(passed).unwrap_or(i64::MAX))?;
+        self.key(statement::key_after(&self.reader.form, lower, upper), arguments).await
+    }
+
+    async fn last_key(&self, bounds: (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
+        let mut arguments = Arguments::default();
+        let Some((lower, upper)) = self.bind(&mut arguments, bounds)? else { return Ok(None) };
+        self.key(statement::last_key(&self.reader.form, lower, upper), arguments).await
+    }
 }
 
 /// What reading one table takes.

@@ -40,6 +40,34 @@ fn all_columns(form: &Form) -> String {
 
 /// Records in key order: binds the values of the lower edge, then those of the upper one.
 pub(super) fn scan(form: &Form, lower: Option<Edge>, upper: Option<Edge>, limit: usize) -> String {
+    let order = join(form.key_columns().map(compared));
+    let (condition, _) = between(form, lower, upper);
+    let columns = all_columns(form);
+    format!("SELECT {columns} FROM {} AS r {condition}ORDER BY {order} LIMIT {limit}", form.table)
+}
+
+/// The key that lies some keys after the lower edge: binds as [`scan`] does, then the number of keys
+/// to pass over.
+pub(super) fn key_after(form: &Form, lower: Option<Edge>, upper: Option<Edge>) -> String {
+    let order = join(form.key_columns().map(compared));
+    let (condition, next) = between(form, lower, upper);
+    let columns = join(form.key_columns().map(read_column));
+    format!(
+        "SELECT {columns} FROM {} AS r {condition}ORDER BY {order} LIMIT 1 OFFSET ${next}::int8",
+        form.table
+    )
+}
+
+/// The last key: binds as [`scan`] does.
+pub(super) fn last_key(form: &Form, lower: Option<Edge>, upper: Option<Edge>) -> String {
+    let order = join(form.key_columns().map(|column| format!("{} DESC", compared(column))));
+    let (condition, _) = between(form, lower, upper);
+    let columns = join(form.key_columns().map(read_column));
+    format!("SELECT {columns} FROM {} AS r {condition}ORDER BY {order} LIMIT 1", form.table)
+}
+
+/// `WHERE (r.a, r.b) > ($1::int8, $2::text) `, and the number of the next value to bind.
+fn between(form: &Form, lower: Option<Edge>, upper: Option<Edge>) -> (String, usize) {
     let mut from = 1;
     let mut bound = |edge: Option<Edge>, before: &str, after: &str| {
         let (count, compare) = match edge? {
@@ -60,12 +88,7 @@ pub(super) fn scan(form: &Form, lower: Option<Edge>, upper: Option<Edge>, limit:
         [] => String::new(),
         _ => format!("WHERE {} ", conditions.join(" AND ")),
     };
-    format!(
-        "SELECT {} FROM {} AS r {condition}ORDER BY {} LIMIT {limit}",
-        all_columns(form),
-        form.table,
-        join(form.key_columns().map(compared)),
-    )
+    (condition, from)
 }
 
 /// `unnest($1::int8[], $2::text[]) AS u(c0, c1)`: records from one array a column.

@@ -50,6 +50,9 @@ async fn every_statement_over_a_large_table_walks_the_index() {
         (statement::scan(&form, whole, None, 2000), "(70, 'b700')"),
         (statement::scan(&form, whole, whole, 2000), "(70, 'b700', 5000, 'b5')"),
         (statement::scan(&form, Some(Edge::Before(1)), Some(Edge::Before(1)), 2000), "(7, 8)"),
+        (statement::key_after(&form, None, None), "(999)"),
+        (statement::key_after(&form, whole, whole), "(70, 'b700', 5000, 'b5', 999)"),
+        (statement::last_key(&form, whole, Some(Edge::Before(1))), "(70, 'b700', 5000)"),
         (statement::read(&form), keys),
         (statement::delete(&form), keys),
     ];

@@ -8,14 +8,12 @@ use crate::batch::{Batch, Schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::store::ReadLimit;
+use crate::store::walk::{self, Walk};
 use crate::value::Value;
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 use std::sync::Arc;
-
-/// Fewest keys of an interval that is found in two halves.
-const INTERVAL_MIN: usize = 4;
 
 /// The records with keys in (`after`, `until`], in key order.
 pub(super) async fn scan(
@@ -108,32 +106,17 @@ pub(super) async fn split_points(
     Ok(points)
 }
 
-/// See [`Store::interval`](crate::store::Store::interval): the engine walks over the keys, and only
-/// four of them are handed out.
+/// See [`Store::interval`](crate::store::Store::interval).
 pub(super) async fn interval(
     store: &SqliteStore,
     schema: &Arc<Schema>,
-    (after, until): (Option<&Key>, Option<&Key>),
+    bounds: (Option<&Key>, Option<&Key>),
     entity_columns: usize,
     rows: usize,
 ) -> Result<Option<(Key, Key)>> {
-    if rows < INTERVAL_MIN {
-        return Ok(None);
-    }
     let shape = store.shape(&schema.table).await?;
     let reader = Reader::new(store, schema, &shape)?;
-    let half = rows / 2;
-    let Some(first) = reader.key_after((after, until), 0).await? else { return Ok(None) };
-    let middle = reader.key_after((Some(&first), until), half - 1).await?;
-    let Some(middle) = middle else { return Ok(None) };
-    let last = reader.key_after((Some(&middle), until), rows - half - 2).await?;
-    let Some(last) = last else { return Ok(None) };
-    if entity_columns == schema.key.len() {
-        return Ok(Some((first, last)));
-    }
-    let entity = last.prefix(entity_columns)?;
-    let whole = reader.last_key((Some(&middle), Some(&entity))).await?;
-    Ok(Some((first, whole.unwrap_or(last))))
+    walk::interval(&reader, bounds, entity_columns, rows).await
 }
 
 /// What reading one table takes.
@@ -174,29 +157,6 @@ impl<'a> Reader<'a> {
         let upper = until.map(|key| self.bind_key(arguments, key)).transpose()?;
         // The key without columns is below every other.
         Ok((upper != Some(0)).then_some((lower.filter(|columns| *columns > 0), upper)))
-    }
-
-    /// The key that comes after as many others in (`after`, `until`] as are to be passed over.
-    async fn key_after(
-        &self,
-        (after, until): (Option<&Key>, Option<&Key>),
-        passed: usize,
-    ) -> Result<Option<Key>> {
-        let mut arguments = SqliteArguments::default();
-        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
-            return Ok(None);
-        };
-        value::add(&mut arguments, i64::try_from(passed).unwrap_or(i64::MAX))?;
-        self.key(statement::key_after(self.schema, lower, upper), arguments).await
-    }
-
-    /// The last key in (`after`, `until`].
-    async fn last_key(&self, (after, until): (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
-        let mut arguments = SqliteArguments::default();
-        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
-            return Ok(None);
-        };
-        self.key(statement::last_key(self.schema, lower, upper), arguments).await
     }
 
     async fn key(&self, sql: String, arguments: SqliteArguments) -> Result<Option<Key>> {
@@ -284,5 +244,32 @@ impl<'a> Reader<'a> {
 
     fn failed(&self, error: sqlx::Error) -> Error {
         failed("read records", &self.store.path, error).with("table", &self.schema.table)
+    }
+}
+
+impl Walk for Reader<'_> {
+    fn key_columns(&self) -> usize {
+        self.schema.key.len()
+    }
+
+    async fn key_after(
+        &self,
+        (after, until): (Option<&Key>, Option<&Key>),
+        passed: usize,
+    ) -> Result<Option<Key>> {
+        let mut arguments = SqliteArguments::default();
+        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
+            return Ok(None);
+        };
+        value::add(&mut arguments, i64::try_from(passed).unwrap_or(i64::MAX))?;
+        self.key(statement::key_after(self.schema, lower, upper), arguments).await
+    }
+
+    async fn last_key(&self, (after, until): (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
+        let mut arguments = SqliteArguments::default();
+        let Some((lower, upper)) = self.bind_bounds(&mut arguments, (after, until))? else {
+            return Ok(None);
+        };
+        self.key(statement::last_key(self.schema, lower, upper), arguments).await
     }
 }
