@@ -59,11 +59,11 @@ pub(super) async fn read(store: &MysqlStore, schema: &Arc<Schema>, keys: &[Key])
     let reader = Reader::new(store, schema, &shape)?;
     let mut batch = Batch::new(Arc::clone(schema));
     let mut rest = keys;
-    for size in statement::sizes(keys.len(), schema.key.len()) {
-        let (part, after) = rest.split_at(size);
+    for (taken, size) in statement::filled_sizes(keys.len(), schema.key.len()) {
+        let (part, after) = rest.split_at(taken);
         rest = after;
         let mut arguments = MySqlArguments::default();
-        for key in part {
+        for key in part.iter().chain(part.last().into_iter().cycle()).take(size) {
             reader.bind_whole(&mut arguments, key)?;
         }
         reader.run(statement::read(schema, size), arguments, usize::MAX, &mut batch).await?;

@@ -7,8 +7,9 @@ use crate::driver::mysql::quoted;
 /// Most values bound to one statement: the protocol counts them in 16 bits.
 const BINDS_MAX: usize = 65_535;
 
-/// Rows per statement. A few fixed sizes, so that every statement is prepared once.
-const SIZES: [usize; 4] = [1000, 100, 10, 1];
+/// Rows per statement. A few fixed sizes, so that every statement is prepared once; near enough to
+/// each other for a batch of any size to take few statements.
+const SIZES: [usize; 7] = [1000, 300, 100, 30, 10, 3, 1];
 
 /// The parts in which to write or read `count` rows of `binds` values each, largest first: how many
 /// rows each statement has.
@@ -18,6 +19,23 @@ pub(super) fn sizes(count: usize, binds: usize) -> impl Iterator<Item = usize> {
         let size = size_within(left, binds)?;
         left -= size;
         Some(size)
+    })
+}
+
+/// The parts in which to name `count` records by keys of `binds` values each: how many of them the
+/// next statement names, and its size, which the last of them fills up. Naming a record twice does
+/// no harm and costs less than another statement.
+pub(super) fn filled_sizes(count: usize, binds: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut left = count;
+    std::iter::from_fn(move || {
+        let within = size_within(left, binds)?;
+        let over = size_over(left);
+        let (taken, size) = match over <= 2 * left && over * binds <= BINDS_MAX && left <= over {
+            true => (left, over),
+            false => (within, within),
+        };
+        left -= taken;
+        Some((taken, size))
     })
 }
 
@@ -462,7 +480,7 @@ pub(super) const TABLE_UNIQUE: &str = "SELECT CAST(index_name AS CHAR), \
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, scan, size_over, sizes, upsert, upsert_same};
+    use super::{Bounds, filled_sizes, scan, size_over, sizes, upsert, upsert_same};
     use crate::batch::{Column, Schema};
     use crate::value::ColumnType;
 
@@ -509,8 +527,19 @@ mod tests {
 
     #[test]
     fn statements_come_in_few_sizes_within_the_protocols_bound() {
-        assert_eq!(sizes(1234, 3).collect::<Vec<_>>(), [1000, 100, 100, 10, 10, 10, 1, 1, 1, 1]);
-        assert_eq!(sizes(1000, 66).next(), Some(100));
-        assert_eq!((size_over(1), size_over(11), size_over(5000)), (1, 100, 1000));
+        assert_eq!(sizes(1234, 3).collect::<Vec<_>>(), [1000, 100, 100, 30, 3, 1]);
+        assert_eq!(sizes(1000, 66).next(), Some(300));
+        assert_eq!((size_over(1), size_over(11), size_over(5000)), (1, 30, 1000));
+    }
+
+    #[test]
+    fn statements_that_name_records_are_filled_up_where_that_saves_one() {
+        let filled = |count, binds| filled_sizes(count, binds).collect::<Vec<_>>();
+        assert_eq!(filled(700, 1), [(700, 1000)]);
+        assert_eq!(filled(310, 1), [(300, 300), (10, 10)]);
+        assert_eq!(filled(1234, 1), [(1000, 1000), (234, 300)]);
+        assert_eq!(filled(2, 1), [(2, 3)]);
+        assert_eq!(filled(700, 66), [(300, 300), (300, 300), (100, 100)]);
+        assert_eq!(filled(0, 1), []);
     }
 }

@@ -246,11 +246,11 @@ impl<'a> MysqlTransaction<'a> {
         let reader = Reader::new(store, schema, shape)?;
         let mut found = HashSet::new();
         let mut rest = rows;
-        for size in statement::sizes(rows.len(), schema.key.len()) {
-            let (part, after) = rest.split_at(size);
+        for (taken, size) in statement::filled_sizes(rows.len(), schema.key.len()) {
+            let (part, after) = rest.split_at(taken);
             rest = after;
             let mut arguments = MySqlArguments::default();
-            for row in part {
+            for row in part.iter().chain(part.last().into_iter().cycle()).take(size) {
                 reader.bind_whole(&mut arguments, &row.key()?)?;
             }
             let fetched = self.session.fetch(statement::keys(schema, size), arguments).await;
@@ -355,12 +355,12 @@ impl Transaction for MysqlTransaction<'_> {
         let lock = self.lock(Lock::Exclusive);
         let mut found = HashMap::new();
         let mut rest = keys;
-        for size in statement::sizes(keys.len(), 1) {
-            let (part, after) = rest.split_at(size);
+        for (taken, size) in statement::filled_sizes(keys.len(), 1) {
+            let (part, after) = rest.split_at(taken);
             rest = after;
             let mut arguments = self.store.id()?;
             side::bind_table(&mut arguments, table)?;
-            for key in part {
+            for key in part.iter().chain(part.last().into_iter().cycle()).take(size) {
                 add(&mut arguments, key.as_bytes())?;
             }
             for row in self.fetch(statement::guards(size, lock), arguments).await? {
@@ -477,7 +477,15 @@ impl Transaction for MysqlTransaction<'_> {
     }
 
     async fn delete(&mut self, schema: &Schema, keys: &[Row<'_>]) -> Result<()> {
-        self.write("remove records", schema, keys, statement::delete).await.map(drop)
+        let mut rest = keys;
+        for (taken, size) in statement::filled_sizes(keys.len(), schema.key.len()) {
+            let (part, after) = rest.split_at(taken);
+            rest = after;
+            let filled: Vec<Row<'_>> =
+                part.iter().chain(part.last().into_iter().cycle()).take(size).copied().collect();
+            self.write("remove records", schema, &filled, statement::delete).await?;
+        }
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
