@@ -3,6 +3,7 @@
 mod config;
 mod describe;
 mod error;
+mod holder;
 mod horizon;
 mod jsonb;
 mod numeric;
@@ -28,7 +29,7 @@ use shape::Shape;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use transaction::PostgresTransaction;
 
@@ -45,7 +46,12 @@ pub struct PostgresStore {
     shapes: Mutex<HashMap<String, Arc<Shape>>>,
     /// Whether the mark of the set-up was seen, in a format that this program reads.
     is_marked: AtomicBool,
+    /// How many of the next batches are not to be tried with `COPY`.
+    copies_passed: AtomicU32,
 }
+
+/// Where one batch held a record that is there already, the next ones most likely do too.
+const COPIES_PASSED: u32 = 32;
 
 impl PostgresStore {
     /// Opens the database that `url` leads to, called `name` by the plan, for the migration called
@@ -69,7 +75,19 @@ impl PostgresStore {
             pool,
             shapes: Mutex::default(),
             is_marked: AtomicBool::new(false),
+            copies_passed: AtomicU32::new(0),
         })
+    }
+
+    /// Takes note that a `COPY` met a record that was there.
+    fn pass_next_copies(&self) {
+        self.copies_passed.store(COPIES_PASSED, Ordering::Relaxed);
+    }
+
+    /// Whether a batch is not to be tried with `COPY`.
+    fn passes_copy(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.copies_passed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
     /// What PostgreSQL knows of a table.
@@ -104,27 +122,6 @@ impl PostgresStore {
         run(session, "commit", "COMMIT".to_owned()).await?;
         session.in_transaction = false;
         Ok(())
-    }
-
-    /// Says who was in the way, where somebody was: the oldest other transaction, if it can be asked
-    /// for.
-    async fn name_holder(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Busy {
-            return error;
-        }
-        let Ok(mut session) = self.pool.session().await else { return error };
-        let Ok(connection) = session.connection() else { return error };
-        let found = sqlx::query_as(statement::OLDEST_TRANSACTION).fetch_optional(connection);
-        let found = bounded(found).await;
-        let found: Result<Option<(i32, String, String, i64)>> =
-            session.settle("ask who holds the lock", found);
-        match found {
-            Ok(Some((process, program, state, age))) => error.with(
-                "oldest transaction",
-                format!("process {process} ({program}), {state}, {age} s old"),
-            ),
-            _ => error,
-        }
     }
 
     /// A number of this migration's, or `None` if a query finds nothing.

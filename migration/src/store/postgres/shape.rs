@@ -72,6 +72,8 @@ pub(super) struct Shape {
     pub(super) quoted: String,
     pub(super) columns: Vec<ShapeColumn>,
     pub(super) indexes: Vec<Index>,
+    /// Whether an `INSERT` is more than a `COPY`: there are rules, or policies for single rows.
+    has_rules: bool,
 }
 
 /// How the records of one schema are read and written.
@@ -116,7 +118,7 @@ impl Shape {
         let rows = bounded(rows.fetch_all(session.connection()?)).await;
         let rows = session.settle("read the catalogue", rows).map_err(of_table)?;
         let indexes = indexes(&rows)?;
-        Ok(Self { table: table.to_owned(), quoted, columns, indexes })
+        Ok(Self { table: table.to_owned(), quoted, columns, indexes, has_rules: get(&row, 4)? })
     }
 
     /// How the columns of `schema` store their values.
@@ -139,6 +141,22 @@ impl Shape {
         }
         self.sort_by_bytes(schema, &mut columns)?;
         Ok(Form { table: self.quoted.clone(), columns, key: schema.key.clone() })
+    }
+
+    /// Whether a `COPY` into it does what an `INSERT` would, and fails where a key is there.
+    pub(super) fn takes_copy(&self, schema: &Schema, form: &Form) -> bool {
+        let key: Vec<&str> =
+            schema.key.iter().map(|&column| schema.columns[column].name.as_str()).collect();
+        let is_of_key = |index: &Index| {
+            let has = |name: &&str| index.columns.iter().any(|c| c.name.as_deref() == Some(*name));
+            index.is_unique
+                && !index.is_partial
+                && index.columns.len() == key.len()
+                && key.iter().all(has)
+        };
+        !self.has_rules
+            && form.columns.iter().all(|column| column.cast.is_none())
+            && self.indexes.iter().any(is_of_key)
     }
 
     fn column(&self, name: &str) -> Result<&ShapeColumn> {

@@ -161,6 +161,18 @@ fn insert(form: &Form) -> String {
     )
 }
 
+/// Takes records in binary. An identity column takes the source's values too.
+pub(super) fn copy_in(form: &Form) -> String {
+    let columns = join(form.columns.iter().map(|column| column.name.clone()));
+    format!("COPY {} ({columns}) FROM STDIN (FORMAT binary)", form.table)
+}
+
+/// What a COPY that fails is taken back to. It ends with the transaction.
+pub(super) const BEFORE_COPY: &str = "SAVEPOINT midflight_copy";
+
+/// Takes a COPY back.
+pub(super) const UNDO_COPY: &str = "ROLLBACK TO SAVEPOINT midflight_copy";
+
 /// Keys that cut a table, or a sample of so many percent of its pages, into equal parts: binds the
 /// number of parts.
 pub(super) fn split(form: &Form, percent: Option<f64>) -> String {
@@ -210,6 +222,16 @@ pub(super) const OLDEST_TRANSACTION: &str = "SELECT pid, coalesce(application_na
      coalesce(state, 'unknown'), coalesce(extract(epoch FROM now() - xact_start), 0)::int8 \
      FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
      AND xact_start IS NOT NULL ORDER BY xact_start LIMIT 1";
+
+/// Ends sessions that hold an advisory lock in a `COPY` whose client sends nothing: binds the locks'
+/// numbers, and for how many milliseconds the `COPY` has run. Only what the same user runs.
+pub(super) const END_STOPPED_COPIES: &str = "SELECT pg_terminate_backend(a.pid) \
+     FROM pg_stat_activity AS a WHERE a.usename = current_user AND a.pid <> pg_backend_pid() \
+     AND a.state = 'active' AND a.wait_event = 'ClientRead' AND a.query LIKE 'COPY %' \
+     AND a.query_start <= clock_timestamp() - $2::int8 * interval '1 millisecond' \
+     AND a.pid IN (SELECT l.pid FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted \
+     AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND (l.classid::int8 << 32 | l.objid::int8) = ANY ($1))";
 
 /// The estimated number of records and the size in bytes of a table and its partitions: binds the
 /// table as SQL writes it.
@@ -377,7 +399,8 @@ pub(super) fn drop_side(table: &str) -> String {
 
 /// What PostgreSQL knows of a table: binds its name as SQL writes it.
 pub(super) const TABLE: &str = "SELECT c.oid::int8, c.relkind::text, n.nspname::text, \
-     c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+     c.relname::text, c.relhasrules OR c.relrowsecurity FROM pg_class AS c \
+     JOIN pg_namespace AS n ON n.oid = c.relnamespace \
      WHERE c.oid = to_regclass($1)";
 
 /// Its columns, domains followed to what they are made of: binds its oid. Generated columns cannot

@@ -1,4 +1,7 @@
-//! That every statement over a large table walks an index, whatever the planner knows.
+//! What the server makes of our statements: every one over a large table walks an index, whatever
+//! the planner knows.
+
+mod copy;
 
 use super::statement::{self, Edge};
 use super::{PostgresStore, Shape};

@@ -9,8 +9,8 @@
 
 use super::error::commit_failed;
 use super::shape::Form;
-use super::value::{Arguments, Array};
-use super::{PostgresStore, side, statement};
+use super::value::{Arguments, Array, CopyRows};
+use super::{PostgresStore, holder, run, side, statement};
 use crate::batch::{Row, Schema};
 use crate::driver::pool::{Session, bounded};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +26,12 @@ use sqlx::postgres::{PgConnection, PgRow};
 /// Records in one statement: what a batch usually has, and few enough for the memory of a batch of
 /// any size.
 const ROWS_MAX: usize = 4_096;
+
+/// Fewest records that go in by `COPY`: it takes two round trips more than a statement.
+const COPY_ROWS_MIN: usize = 2;
+
+/// What a `COPY` has beside its records: header and end.
+const COPY_FRAME_BYTES: usize = 21;
 
 /// How often ranges may be split by others while they are being locked.
 const SPLITS_MAX: usize = 16;
@@ -54,7 +60,7 @@ impl PostgresTransaction<'_> {
         let done = bounded(query.execute(self.session.connection()?)).await;
         match self.session.settle(operation, done) {
             Ok(done) => Ok(done.rows_affected()),
-            Err(error) => Err(self.store.name_holder(error).await),
+            Err(error) => Err(holder::name(&self.store.pool, error).await),
         }
     }
 
@@ -63,7 +69,7 @@ impl PostgresTransaction<'_> {
         let rows = bounded(query.fetch_all(self.session.connection()?)).await;
         match self.session.settle("read side table", rows) {
             Ok(rows) => Ok(rows),
-            Err(error) => Err(self.store.name_holder(error).await),
+            Err(error) => Err(holder::name(&self.store.pool, error).await),
         }
     }
 
@@ -86,10 +92,18 @@ impl PostgresTransaction<'_> {
         let numbers: Vec<i64> =
             bounds.into_iter().map(|after| side::range_lock(migration, table, after)).collect();
         let mut arguments = Arguments::default();
-        arguments.add(numbers)?;
+        arguments.add(numbers.as_slice())?;
         let sql = statement::lock(mode == LockMode::Exclusive).to_owned();
-        let locked = self.execute("lock range", sql, arguments).await;
-        locked.map(drop).map_err(|error| error.with("table", table))
+        let Err(error) = self.execute("lock range", sql, arguments).await else { return Ok(()) };
+        if error.kind() == ErrorKind::Busy {
+            let pool = &self.store.pool;
+            match holder::end_stopped_copies(pool, &numbers, holder::COPY_WAIT_MAX).await {
+                Ok(0) => {}
+                Ok(ended) => tracing::warn!(table, ended, "sessions stopped in a COPY were ended"),
+                Err(error) => tracing::warn!(error = %error, "no stopped COPY was looked for"),
+            }
+        }
+        Err(error.with("table", table))
     }
 
     async fn ranges_of(&mut self, table: &str, first: &Key, last: &Key) -> Result<Vec<Range>> {
@@ -138,6 +152,60 @@ impl PostgresTransaction<'_> {
         }
         Ok(changed)
     }
+
+    /// Inserts records by `COPY`; `None`, and nothing inserted, if the table does not take that, or
+    /// one of them is there.
+    pub(super) async fn copy_in(
+        &mut self,
+        schema: &Schema,
+        rows: &[Row<'_>],
+    ) -> Result<Option<u64>> {
+        let shape = self.store.shape(&mut self.session, &schema.table).await?;
+        let form = shape.form(schema)?;
+        if !shape.takes_copy(schema, &form) || self.store.passes_copy() {
+            return Ok(None);
+        }
+        let bytes: usize = rows.iter().map(|row| row.bytes().len()).sum();
+        let overhead = rows.len() * (form.columns.len() + 1) * 4;
+        let mut copied = CopyRows::new(form.columns.len(), bytes + overhead + COPY_FRAME_BYTES);
+        for row in rows {
+            copied.row();
+            for (column, storage) in form.columns.iter().enumerate() {
+                copied
+                    .value(row.value(column), storage)
+                    .map_err(|error| unwritable(error, schema, column, row))?;
+            }
+        }
+        let (sql, copied) = (statement::copy_in(&form), copied.finish());
+        run(&mut self.session, "insert records", statement::BEFORE_COPY.to_owned()).await?;
+        let done = bounded(copy_rows(self.session.connection()?, &sql, &copied)).await;
+        if let Ok(Err(error)) = &done
+            && is_duplicate(error)
+        {
+            self.session.keep();
+            self.store.pass_next_copies();
+            run(&mut self.session, "insert records", statement::UNDO_COPY.to_owned()).await?;
+            return Ok(None);
+        }
+        match self.session.settle("insert records", done) {
+            Ok(inserted) => Ok(Some(inserted)),
+            Err(error) => {
+                let error = holder::name(&self.store.pool, error).await;
+                Err(error.with("table", &schema.table))
+            }
+        }
+    }
+}
+
+/// Whether the server has refused a record because its key is there.
+fn is_duplicate(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+async fn copy_rows(connection: &mut PgConnection, sql: &str, rows: &[u8]) -> sqlx::Result<u64> {
+    let mut copy = connection.copy_in_raw(sql).await?;
+    copy.send(rows).await?;
+    copy.finish().await
 }
 
 /// What is done with records.
@@ -294,7 +362,14 @@ impl Transaction for PostgresTransaction<'_> {
         rows.first().map_or(Ok(0), side::count)
     }
 
+    /// Most often none is there, and a `COPY` takes them all. Otherwise the first that is there makes
+    /// it fail as a whole, and the others are inserted one by one.
     async fn insert_absent(&mut self, schema: &Schema, records: &[Row<'_>]) -> Result<u64> {
+        if records.len() >= COPY_ROWS_MIN
+            && let Some(inserted) = self.copy_in(schema, records).await?
+        {
+            return Ok(inserted);
+        }
         self.write("insert records", schema, records, Statement::InsertAbsent).await
     }
 

@@ -407,6 +407,58 @@ impl Encode<'_, Postgres> for Encoded {
     }
 }
 
+/// Appends a value's binary form after its length.
+fn encode_with_length(value: Value<'_>, storage: &Storage, out: &mut Vec<u8>) -> Result<()> {
+    let start = out.len();
+    out.extend([0; 4]);
+    encode(value, storage, out)?;
+    let length = i32::try_from(out.len() - start - 4)
+        .map_err(|_| does_not_fit("it is longer than PostgreSQL takes"))?;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+/// Records as `COPY` takes them in binary.
+pub(super) struct CopyRows {
+    bytes: Vec<u8>,
+    columns: i16,
+}
+
+impl CopyRows {
+    /// Of so many columns; about so many bytes will come.
+    pub(super) fn new(columns: usize, bytes: usize) -> Self {
+        let mut rows = Self {
+            bytes: Vec::with_capacity(bytes),
+            // A table has at most 1,600.
+            columns: i16::try_from(columns).unwrap_or(i16::MAX),
+        };
+        // The signature; no flags, and nothing more in the header.
+        rows.bytes.extend(b"PGCOPY\n\xff\r\n\0");
+        rows.bytes.extend([0; 8]);
+        rows
+    }
+
+    /// Begins a record.
+    pub(super) fn row(&mut self) {
+        self.bytes.extend(self.columns.to_be_bytes());
+    }
+
+    /// Appends the next column's value.
+    pub(super) fn value(&mut self, value: Value<'_>, storage: &Storage) -> Result<()> {
+        if value == Value::Null {
+            self.bytes.extend((-1_i32).to_be_bytes());
+            return Ok(());
+        }
+        encode_with_length(value, storage, &mut self.bytes)
+    }
+
+    /// All of them, with the mark of the end.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend((-1_i16).to_be_bytes());
+        self.bytes
+    }
+}
+
 /// One column of many records, as one argument: a statement has as many arguments as columns,
 /// however many records it takes.
 pub(super) struct Array {
@@ -432,12 +484,7 @@ impl Array {
             self.null();
             return Ok(());
         }
-        let start = self.bytes.len();
-        self.bytes.extend([0; 4]);
-        encode(value, storage, &mut self.bytes)?;
-        let length = i32::try_from(self.bytes.len() - start - 4)
-            .map_err(|_| does_not_fit("it is longer than PostgreSQL takes"))?;
-        self.bytes[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        encode_with_length(value, storage, &mut self.bytes)?;
         self.count += 1;
         Ok(())
     }
