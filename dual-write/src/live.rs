@@ -1,4 +1,10 @@
-//! The live path: polls, decodes and applies, one batch ahead of the one that is being applied.
+//! The live path: polls and decodes ahead of what is being applied.
+//!
+//! Batches of several partitions are applied at once, those of one partition one after the other.
+//! Where one does not fit the target, its partition alone goes back.
+
+mod flights;
+mod trouble;
 
 use crate::apply::{Applied, Place, apply, worse};
 use crate::counters::Counters;
@@ -6,6 +12,7 @@ use crate::gate::Gate;
 use crate::hold::Hold;
 use crate::lag;
 use crate::prepare::{Prepared, Preparer};
+use flights::{Flights, Landed};
 use migration::claim::{claim_partition, partitions};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
@@ -17,15 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
-
-/// How often in a row a batch may end in a lost tail or a gap, before somebody should look at that
-/// instance.
-const RESTARTS_MAX: usize = 16;
-
-/// How many messages in a row may become dead letters because the target cannot hold them, before
-/// somebody should look at the target.
-const BURIED_MAX: usize = 100;
+use trouble::Trouble;
 
 /// Between two looks at the instances while the queue has nothing: one read of a row each.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -54,13 +53,11 @@ pub struct LiveParts {
 /// Why the live path ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was told to: the batch in hand is applied.
+    /// It was told to: what was polled is applied.
     Stopped,
     /// A newer consumer owns a partition: stand by, and do not fight back.
     Fenced,
 }
-
-type Writing = JoinHandle<(Box<Prepared>, Result<Applied>)>;
 
 /// A partition of this consumer.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +73,10 @@ pub struct LivePath {
     parts: LiveParts,
     consumer: Box<dyn Consumer>,
     claims: HashMap<Arc<str>, Claimed>,
-    restarts: usize,
-    /// A partition whose messages are to be polled one at a time, and how many of them still.
-    singly: Option<(Arc<str>, usize)>,
-    /// Messages in a row that the target could not hold.
-    buried: usize,
+    /// By partition, while there is some.
+    troubles: HashMap<Arc<str>, Trouble>,
     looked: Instant,
+    flights: Flights,
 }
 
 impl LivePath {
@@ -95,10 +90,9 @@ impl LivePath {
             parts,
             consumer,
             claims: HashMap::new(),
-            restarts: 0,
-            singly: None,
-            buried: 0,
+            troubles: HashMap::new(),
             looked: Instant::now(),
+            flights: Flights::default(),
         })
     }
 
@@ -109,57 +103,108 @@ impl LivePath {
     /// up; those of queue, target and dead-letter store. Whatever the error, nothing is lost: the
     /// next start goes on at the target's position.
     pub async fn run(&mut self, gate: &dyn Gate) -> Result<Ended> {
-        let mut ready: Option<Box<Prepared>> = None;
+        let ended = self.fly(gate).await;
+        self.wind_down().await;
+        ended
+    }
+
+    async fn fly(&mut self, gate: &dyn Gate) -> Result<Ended> {
         loop {
-            if ready.is_none() && !gate.opened().await {
+            if self.flights.is_empty() && !gate.opened().await {
                 return Ok(Ended::Stopped);
             }
-            let writing = ready.take().map(|batch| self.begin(batch));
-            let polled = if gate.is_open() { Some(self.poll().await) } else { None };
-            let mut polled = polled.transpose();
-            if let Some(writing) = writing {
-                let revoked = match &polled {
-                    Ok(Some(Polled::Revoked(partitions))) => partitions.as_slice(),
-                    _ => &[],
-                };
-                match self.end(writing, revoked).await? {
-                    Next::GoOn => {}
-                    Next::Rewound(partition) => {
-                        polled = polled.map(|it| it.map(|it| it.outside(&partition)));
-                    }
-                    Next::StandBy => return Ok(Ended::Fenced),
-                }
-            }
-            match polled? {
-                Some(Polled::Batch(batch)) => ready = Some(batch),
-                Some(Polled::Assigned(partitions)) => {
-                    for partition in partitions {
-                        self.claim(&partition).await?;
-                    }
-                }
+            let polled = if gate.is_open() { Some(self.poll().await?) } else { None };
+            let next = match polled {
+                Some(Polled::Batch(batch)) => self.take_off(batch).await?,
                 Some(Polled::Revoked(partitions)) => {
+                    let next = self.land_all(&partitions).await?;
                     self.claims.retain(|partition, _| !partitions.contains(partition));
+                    self.troubles.retain(|partition, _| !partitions.contains(partition));
+                    next
                 }
-                Some(Polled::Idle) => {
-                    if let Next::StandBy = self.look().await? {
-                        return Ok(Ended::Fenced);
+                // There is time, or an end.
+                polled => match (self.land_all(&[]).await?, polled) {
+                    (Next::StandBy, _) => Next::StandBy,
+                    (_, Some(Polled::Assigned(partitions))) => {
+                        for partition in partitions {
+                            self.claim(&partition).await?;
+                        }
+                        Next::GoOn
                     }
-                }
-                None => {}
+                    (_, Some(_)) => self.look().await?,
+                    (_, None) => Next::GoOn,
+                },
+            };
+            if next == Next::StandBy {
+                return Ok(Ended::Fenced);
             }
         }
     }
 
-    /// Counts what was polled of the partition that is polled one message at a time.
-    fn polled_singly(&mut self, partition: &str, messages: usize) {
-        self.singly = self.singly.take().and_then(|(of, left)| {
-            let left = if *of == *partition { left.saturating_sub(messages) } else { left };
-            (left > 0).then_some((of, left))
+    /// Begins to apply a batch, once what lies before it in its partition has been applied and not
+    /// too many others are under way.
+    async fn take_off(&mut self, batch: Box<Prepared>) -> Result<Next> {
+        let partition = Arc::clone(&batch.place.partition);
+        loop {
+            let has_room = self.flights.has_room_for(&partition);
+            // What has landed is told at once also where nothing waits for it.
+            let landed =
+                if has_room { self.flights.landed()? } else { self.flights.land().await? };
+            let Some(landed) = landed else { break };
+            match self.end(landed, &[]).await? {
+                Next::StandBy => return Ok(Next::StandBy),
+                // The batch lies behind a gap now, and is polled again.
+                Next::Rewound(rewound) if rewound == partition => return Ok(Next::GoOn),
+                Next::Rewound(_) | Next::GoOn => {}
+            }
+        }
+        let parts = self.parts.clone();
+        self.flights.begin(partition, async move {
+            let applied = write(&parts, &batch).await;
+            if let Ok(Applied::Everywhere(_)) = applied {
+                lag::note(&parts.counters, batch.oldest_made_at);
+            }
+            (batch, applied)
         });
+        Ok(Next::GoOn)
+    }
+
+    /// Waits for everything that is being applied.
+    async fn land_all(&mut self, revoked: &[Arc<str>]) -> Result<Next> {
+        while let Some(landed) = self.flights.land().await? {
+            if self.end(landed, revoked).await? == Next::StandBy {
+                return Ok(Next::StandBy);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Waits until nothing is being written any more. What was applied counts; what was not is for
+    /// the next start, which finds out by itself.
+    async fn wind_down(&mut self) {
+        while !self.flights.is_empty() {
+            match self.flights.land().await {
+                Ok(Some((batch, Ok(Applied::Everywhere(tallies))))) => {
+                    self.parts.counters.count(&batch, &tallies);
+                }
+                Ok(Some((_, Ok(Applied::Fenced)))) => self.count_fenced(),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(error = %error, "batch not applied"),
+            }
+        }
+    }
+
+    fn count_fenced(&self) {
+        self.parts.counters.fenced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn trouble(&mut self, partition: &Arc<str>) -> &mut Trouble {
+        self.troubles.entry(Arc::clone(partition)).or_default()
     }
 
     async fn poll(&mut self) -> Result<Polled> {
-        let rows_max = if self.singly.is_some() { 1 } else { self.parts.batch_rows_max };
+        let is_singly = self.troubles.values().any(Trouble::is_singly);
+        let rows_max = if is_singly { 1 } else { self.parts.batch_rows_max };
         let delivery = self.consumer.poll(rows_max, self.parts.poll).await?;
         fault::point("dual-write.polled");
         Ok(match delivery {
@@ -171,7 +216,9 @@ impl LivePath {
                     return Err(Error::new(ErrorKind::Failed, "poll queue: not claimed")
                         .with("partition", partition));
                 };
-                self.polled_singly(&partition, messages.len());
+                if let Some(trouble) = self.troubles.get_mut(&partition) {
+                    trouble.polled(messages.len());
+                }
                 let place = Place { partition, generation, from, next };
                 Polled::Batch(Box::new(self.parts.preparer.prepare(place, &messages)?))
             }
@@ -218,24 +265,12 @@ impl LivePath {
         Ok(Next::GoOn)
     }
 
-    /// Applies a batch in a task of its own, so that the next is polled and decoded meanwhile.
-    fn begin(&self, batch: Box<Prepared>) -> Writing {
-        let parts = self.parts.clone();
-        tokio::spawn(async move {
-            let applied = write(&parts, &batch).await;
-            (batch, applied)
-        })
-    }
-
-    /// Waits for a batch. What keeps one from being applied whose partition is `revoked` by now is
-    /// its new owner's business: to be fenced by that one is what should happen.
-    async fn end(&mut self, writing: Writing, revoked: &[Arc<str>]) -> Result<Next> {
-        let joined = writing.await;
-        let (batch, applied) =
-            joined.map_err(|error| Error::new(ErrorKind::Failed, "apply batch").because(error))?;
+    /// Deals with a batch that has landed. What keeps one from being applied whose partition is
+    /// `revoked` by now is its new owner's business: to be fenced by that one is what should happen.
+    async fn end(&mut self, (batch, applied): Landed, revoked: &[Arc<str>]) -> Result<Next> {
         let is_revoked = revoked.contains(&batch.place.partition);
         if let Ok(Applied::Fenced) = applied {
-            self.parts.counters.fenced.fetch_add(1, Ordering::Relaxed);
+            self.count_fenced();
         }
         match applied {
             Ok(applied @ Applied::Everywhere(_)) => self.conclude(&batch, applied).await,
@@ -252,15 +287,13 @@ impl LivePath {
     async fn conclude(&mut self, batch: &Prepared, applied: Applied) -> Result<Next> {
         let Place { partition, next, .. } = &batch.place;
         if let Applied::Everywhere(tallies) = &applied {
-            self.restarts = 0;
-            if !batch.is_buried {
-                self.buried = 0;
+            if let Some(trouble) = self.troubles.get_mut(partition) {
+                trouble.applied(batch.is_buried);
             }
             if let Some(claimed) = self.claims.get_mut(partition) {
                 claimed.next = *next;
             }
             self.parts.counters.count(batch, tallies);
-            lag::note(&self.parts.counters, batch.oldest_made_at);
             self.acknowledge(partition, next).await;
         }
         self.recover(partition, applied).await
@@ -271,33 +304,22 @@ impl LivePath {
     /// for ever. Polled one at a time, the messages tell which of them it is; that one becomes a
     /// dead letter, and the position passes it.
     async fn isolate(&mut self, batch: Prepared, error: Error) -> Result<Next> {
+        let partition = Arc::clone(&batch.place.partition);
         match batch.consumed {
             0 => Err(error),
             1 => {
-                self.buried += 1;
-                if self.buried > BURIED_MAX {
-                    // Not the messages are at fault then, but the table or the disk.
-                    return Err(Error::new(
-                        ErrorKind::Unreadable,
-                        "apply messages: the target takes none of them",
-                    )
-                    .with("partition", &batch.place.partition)
-                    .with("dead_letters", BURIED_MAX)
-                    .hint(
-                        "see what they say: `dual-write dlq list`; was a column of the target \
-                         narrowed, or is its database damaged?",
-                    )
-                    .because(error));
-                }
+                let error = self.trouble(&partition).buried(&partition, error)?;
                 let buried = batch.buried(&error);
                 let applied = write(&self.parts, &buried).await?;
+                if let Applied::Everywhere(_) = applied {
+                    lag::note(&self.parts.counters, buried.oldest_made_at);
+                }
                 self.conclude(&buried, applied).await
             }
             messages => {
                 tracing::warn!(error = %error, messages, "batch not written; one message at a time");
-                self.singly = Some((Arc::clone(&batch.place.partition), messages));
-                let Place { partition, from, .. } = batch.place;
-                self.rewind(&partition, &from).await?;
+                self.trouble(&partition).search(messages);
+                self.rewind(&partition, &batch.place.from).await?;
                 Ok(Next::Rewound(partition))
             }
         }
@@ -331,15 +353,9 @@ impl LivePath {
         Ok(())
     }
 
-    fn count_restart(&mut self, partition: &str) -> Result<()> {
-        self.restarts += 1;
+    fn count_restart(&mut self, partition: &Arc<str>) -> Result<()> {
         self.parts.counters.rewinds.fetch_add(1, Ordering::Relaxed);
-        if self.restarts > RESTARTS_MAX {
-            return Err(Error::new(ErrorKind::Lost, "apply batch: an instance keeps losing it")
-                .with("partition", partition)
-                .hint("see the logs of the target's instances, then run `dual-write run` again"));
-        }
-        Ok(())
+        self.trouble(partition).restarted(partition)
     }
 
     /// A hint to the queue; the position that counts is in the target.
@@ -367,16 +383,7 @@ enum Polled {
     Idle,
 }
 
-impl Polled {
-    /// What is left of it once this partition was rewound: its next batch lies behind a gap then.
-    fn outside(self, partition: &str) -> Self {
-        match self {
-            Self::Batch(batch) if *batch.place.partition == *partition => Self::Idle,
-            other => other,
-        }
-    }
-}
-
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     GoOn,
     /// The partition is polled again from an earlier position.

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "kafka")]
 mod debezium;
+mod flights;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod live;

@@ -1,0 +1,73 @@
+//! What went wrong of late with a partition, and when it has gone wrong too often.
+
+use migration::error::{Error, ErrorKind, Result};
+
+/// How often in a row a batch may end in a lost tail or a gap, before somebody should look at that
+/// instance.
+const RESTARTS_MAX: usize = 16;
+
+/// How many messages in a row may become dead letters because the target cannot hold them, before
+/// somebody should look at the target.
+const BURIED_MAX: usize = 100;
+
+/// Since a batch of the partition was applied.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    restarts: usize,
+    /// Messages in a row that the target could not hold.
+    buried: usize,
+    /// How many messages are still to be polled one at a time.
+    singly: usize,
+}
+
+impl Trouble {
+    /// A batch is on every instance.
+    pub(super) fn applied(&mut self, is_buried: bool) {
+        self.restarts = 0;
+        if !is_buried {
+            self.buried = 0;
+        }
+    }
+
+    pub(super) fn is_singly(&self) -> bool {
+        self.singly > 0
+    }
+
+    /// So many messages are polled one at a time: one of them is at fault.
+    pub(super) fn search(&mut self, messages: usize) {
+        self.singly = messages;
+    }
+
+    pub(super) fn polled(&mut self, messages: usize) {
+        self.singly = self.singly.saturating_sub(messages);
+    }
+
+    /// Counts one time that the partition is read again.
+    pub(super) fn restarted(&mut self, partition: &str) -> Result<()> {
+        self.restarts += 1;
+        if self.restarts <= RESTARTS_MAX {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Lost, "apply batch: an instance keeps losing it")
+            .with("partition", partition)
+            .hint("see the logs of the target's instances, then run `dual-write run` again"))
+    }
+
+    /// Counts a message that the target cannot hold. After many not the messages are at fault, but
+    /// the table or the disk: then `error` is handed back as the cause.
+    pub(super) fn buried(&mut self, partition: &str, error: Error) -> Result<Error> {
+        self.buried += 1;
+        if self.buried <= BURIED_MAX {
+            return Ok(error);
+        }
+        let what = "apply messages: the target takes none of them";
+        Err(Error::new(ErrorKind::Unreadable, what)
+            .with("partition", partition)
+            .with("dead_letters", BURIED_MAX)
+            .hint(
+                "see what they say: `dual-write dlq list`; was a column of the target narrowed, or \
+                 is its database damaged?",
+            )
+            .because(error))
+    }
+}
