@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 mod login;
 mod mailbox;
+mod turns;
 
 use broker::{LIMIT, admin, config, create_topic, open, plan, send};
 use migration::error::{Error, ErrorKind};

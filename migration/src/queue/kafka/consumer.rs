@@ -22,9 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Most bytes that wait to be delivered beside what librdkafka holds, so that large messages do not
-/// fill the memory. The message that crosses the bound is still taken.
-const WAITING_BYTES_MAX: usize = 8 << 20;
+/// Most bytes that wait to be delivered beside what librdkafka holds, so that messages do not fill
+/// the memory, however large or small they are. The one that crosses the bound is still taken.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// Most deliveries that wait. librdkafka hands out what it has fetched of one partition in a row:
+/// only with several deliveries in hand can they be of several partitions, which the caller may
+/// apply at the same time.
+const WAITING_BATCHES_MAX: usize = 24;
 
 /// A topic that was made anew was away for longer than this. A partition that was silent for so long
 /// is proved again before anything of it is delivered.
@@ -119,32 +124,37 @@ impl KafkaConsumer {
         Ok(())
     }
 
-    /// What waits to be delivered, of the next partition that has something.
+    /// The next partition to deliver of: whole deliveries first, in turn, and what is less only
+    /// where there is no other or where it has waited.
+    fn next_part(&self, messages_max: usize) -> Option<usize> {
+        let count = self.parts.len();
+        let mut in_turn = (0..count).map(|step| (self.turn + step) % count);
+        let is_due = |index: &usize| self.parts[*index].is_due(messages_max);
+        let has_waiting = |index: &usize| self.parts[*index].has_waiting();
+        in_turn.clone().find(is_due).or_else(|| in_turn.find(has_waiting))
+    }
+
+    /// What waits to be delivered, of one partition.
     async fn deliver(&mut self, messages_max: usize) -> Result<Option<Delivery>> {
-        for step in 0..self.parts.len() {
-            let index = (self.turn + step) % self.parts.len();
-            let part = &mut self.parts[index];
-            if !part.has_waiting() {
-                continue;
-            }
-            if part.was_silent
-                && let Some(place) = part.place
-            {
-                self.partitions.prove(&part.partition, place).await?;
-                part.was_silent = false;
-            }
-            let delivery = part.deliver(messages_max)?;
-            self.turn = index + 1;
-            return Ok(Some(delivery));
+        let Some(index) = self.next_part(messages_max) else { return Ok(None) };
+        let part = &mut self.parts[index];
+        if part.was_silent
+            && let Some(place) = part.place
+        {
+            self.partitions.prove(&part.partition, place).await?;
+            part.was_silent = false;
         }
-        Ok(None)
+        let delivery = part.deliver(messages_max)?;
+        self.turn = index + 1;
+        Ok(Some(delivery))
     }
 
     /// Takes what librdkafka has fetched, without waiting.
     fn take(&mut self, messages_max: usize) -> Result<()> {
+        let waiting_max = messages_max.saturating_mul(WAITING_BATCHES_MAX);
         let mut waiting: usize = self.parts.iter().map(Part::waiting).sum();
-        let mut bytes = 0;
-        while waiting < messages_max && bytes < WAITING_BYTES_MAX {
+        let mut bytes: usize = self.parts.iter().map(Part::waiting_bytes).sum();
+        while waiting < waiting_max && bytes < WAITING_BYTES_MAX {
             let Some(client) = &self.client else { return Ok(()) };
             let Some(received) = client.recv().now_or_never() else { return Ok(()) };
             match received {
@@ -232,6 +242,10 @@ impl KafkaConsumer {
             }
             self.assign()?;
             self.take(messages_max)?;
+            // Told while taking: what was revoked is not delivered any more.
+            if let Some(change) = self.change().await? {
+                return Ok(change);
+            }
             if let Some(messages) = self.deliver(messages_max).await? {
                 return Ok(messages);
             }

@@ -9,7 +9,15 @@ use crate::queue::{Delivery, Message};
 use rdkafka::message::BorrowedMessage;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long less than a whole delivery waits while other partitions have whole ones: a busy
+/// partition must not hold up one that has little to say.
+const SHARE_WAIT: Duration = Duration::from_millis(20);
+
+/// What a message takes beside its bytes: its place, its headers, and the ends of allocations.
+const MESSAGE_BYTES_MORE: usize = 256;
 
 /// A partition, where its next delivery begins, and what waits to be delivered.
 #[derive(Debug)]
@@ -23,6 +31,9 @@ pub(super) struct Part {
     pub(super) looked: Instant,
     heard: Instant,
     waiting: VecDeque<Message>,
+    waiting_bytes: usize,
+    /// Since when the first of them may have waited.
+    waits_since: Instant,
     /// The offset after the last that waits.
     fetched: u64,
 }
@@ -37,6 +48,8 @@ impl Part {
             looked: now,
             heard: now,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            waits_since: now,
             fetched: 0,
         }
     }
@@ -54,13 +67,24 @@ impl Part {
         self.waiting.len()
     }
 
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether it has a whole delivery, or has waited for one long enough.
+    pub(super) fn is_due(&self, messages_max: usize) -> bool {
+        self.waiting() >= messages_max
+            || self.has_waiting() && self.waits_since.elapsed() > SHARE_WAIT
     }
 
     /// The next delivery begins at `place`, which was proved.
     pub(super) fn seek(&mut self, place: Place) {
         self.waiting.clear();
+        self.waiting_bytes = 0;
         self.place = Some(place);
         self.fetched = place.offset();
         self.heard = Instant::now();
@@ -79,8 +103,12 @@ impl Part {
         self.was_silent |= silent;
         self.heard = Instant::now();
         self.fetched = offset.saturating_add(1);
+        if self.waiting.is_empty() {
+            self.waits_since = self.heard;
+        }
+        let bytes = bytes_of(&message);
         self.waiting.push_back(message);
-        let bytes = found.payload_len() + found.key_len();
+        self.waiting_bytes += bytes;
         Ok(bytes)
     }
 
@@ -88,6 +116,9 @@ impl Part {
     pub(super) fn deliver(&mut self, messages_max: usize) -> Result<Delivery> {
         let count = self.waiting.len().min(messages_max);
         let messages: Vec<Message> = self.waiting.drain(..count).collect();
+        let bytes: usize = messages.iter().map(bytes_of).sum();
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+        self.waits_since = Instant::now();
         let (Some(from), Some(last)) = (self.place, messages.last()) else {
             return Ok(Delivery::Idle);
         };
@@ -114,4 +145,12 @@ impl Part {
     fn position(&self, place: Place) -> Result<crate::position::Position> {
         KafkaPlace { place, partitions: self.partition.reading.partitions }.position()
     }
+}
+
+/// What a message takes in memory.
+fn bytes_of(message: &Message) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = message.headers.iter().map(|(name, value)| name.len() + value.len());
+    let headers: usize = headers.map(|bytes| bytes + MESSAGE_BYTES_MORE).sum();
+    length(&message.key) + length(&message.payload) + headers + MESSAGE_BYTES_MORE
 }
