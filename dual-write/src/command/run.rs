@@ -40,6 +40,10 @@ const STANDBY: Duration = Duration::from_millis(500);
 /// Between two looks at whether everything is applied: short beside what starting took.
 const DRAINED_EVERY: Duration = Duration::from_millis(50);
 
+/// The same while batches are being applied: the queue and every instance are asked for each
+/// partition, and most likely there is more.
+const DRAINED_EVERY_BUSY: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
@@ -53,7 +57,9 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let started = Instant::now();
     let _lag = lag::follow(&servers, &running, &parts.counters);
     let drained = Arc::new(AtomicBool::new(false));
-    let _draining = how.until_drained.then(|| end_when_drained(&servers, &running, &drained));
+    let _draining = how
+        .until_drained
+        .then(|| end_when_drained(&servers, &running, (&parts.counters, &drained)));
     let ended = live(&servers, &running, &parts).await;
     show(&running.progress, &parts.counters);
     let is_done = |(): &()| drained.load(Ordering::Relaxed);
@@ -150,11 +156,11 @@ async fn stand_by(servers: &Servers, running: &Running) -> Result<Option<Option<
 fn end_when_drained(
     servers: &Servers,
     running: &Running,
-    drained: &Arc<AtomicBool>,
+    (counters, drained): (&Arc<Counters>, &Arc<AtomicBool>),
 ) -> AbortOnDropHandle<()> {
     let (servers, shutdown) = (servers.clone(), running.shutdown.clone());
     let progress = running.progress.clone();
-    let drained = Arc::clone(drained);
+    let (counters, drained) = (Arc::clone(counters), Arc::clone(drained));
     AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             match lag::lag(&servers).await {
@@ -167,9 +173,22 @@ fn end_when_drained(
                 // Nothing is drained that cannot be seen to be.
                 Err(error) => tracing::debug!(error = %error, "lag not measured"),
             }
-            tokio::time::sleep(DRAINED_EVERY).await;
+            quiet(&counters).await;
         }
     }))
+}
+
+/// Waits until no batch was applied for a moment, or for long enough.
+async fn quiet(counters: &Counters) {
+    let looked = Instant::now();
+    loop {
+        let before = counters.batches.load(Ordering::Relaxed);
+        tokio::time::sleep(DRAINED_EVERY).await;
+        let is_quiet = counters.batches.load(Ordering::Relaxed) == before;
+        if is_quiet || looked.elapsed() >= DRAINED_EVERY_BUSY {
+            return;
+        }
+    }
 }
 
 fn show(progress: &Progress, counters: &Counters) {
