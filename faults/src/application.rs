@@ -116,6 +116,12 @@ impl Application {
         self.make_one(Change::Delete(edge)).await;
     }
 
+    /// Removes every edge at once, as an operator does: while nothing else writes.
+    pub async fn empty(&self) {
+        self.open().await.run("TRUNCATE TABLE followers").await.unwrap();
+        self.acknowledged.lock().unwrap().clear();
+    }
+
     fn edge(&self, package: &str, dependent: &str, constraint: Option<&str>, kib: u64) -> Edge {
         Edge {
             package: package.to_owned(),

@@ -16,6 +16,7 @@ const DEBEZIUM_MAX: Duration = Duration::from_secs(120);
 impl Flight {
     /// The plan's queue becomes a topic.
     fn read_topic(&self, brokers: &str, group: &str, session_ms: u64, topic: &str) {
+        let brokers = brokers.replace(',', "\", \"");
         self.bed.edit(
             "kind = \"outbox\"\ntable = \"outbox\"",
             &format!(
@@ -73,6 +74,8 @@ impl Flight {
             Engine::Postgres => (Connector::postgres(&name, url).unwrap(), "public"),
         };
         let connector = connector.set("table.include.list", &format!("{schema}.followers"));
+        // Left alone it leaves out that a table was emptied.
+        let connector = connector.set("skipped.operations", "none");
         let topic = format!("{name}.{schema}.followers");
         let worker = connect(brokers).connector(connector).start().unwrap();
         let described = format!("[[queue.topic]]\nname = \"{topic}\"\nformat = \"debezium\"");
@@ -91,20 +94,20 @@ impl Flight {
         self.debezium = Some(worker);
     }
 
-    /// Makes a last change, and waits until a live path that runs has applied it: by then Debezium
-    /// has delivered everything.
-    pub async fn delivered(&self) {
+    /// Puts an edge of this dependent, which there was none of, and waits until a live path that runs
+    /// has applied it. Debezium has delivered everything before it by then.
+    pub async fn delivered(&self, dependent: &str) {
         let begun = Instant::now();
-        self.application.put("the", "end", None).await;
-        let query = "SELECT follower FROM follows WHERE follower = 'end'";
+        self.application.put("the", dependent, None).await;
+        let query = format!("SELECT follower FROM follows WHERE follower = '{dependent}'");
         loop {
             for shard in &self.shards {
-                if !shard.lines(query).await.is_empty() {
+                if !shard.lines(&query).await.is_empty() {
                     return;
                 }
             }
             assert_eq!(self.debezium.as_ref().and_then(Connect::failure), None);
-            assert!(begun.elapsed() < DEBEZIUM_MAX, "the last change does not come");
+            assert!(begun.elapsed() < DEBEZIUM_MAX, "{dependent} does not come");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

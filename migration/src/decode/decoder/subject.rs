@@ -47,9 +47,9 @@ impl Place<'_> {
              its records is not told",
         );
         located(error, self.message, self.topic).with("emptied", named).hint(
-            "look whether the table was meant to be emptied: if so, remove its records from the \
-             target too and copy what has come since; then write truncates = \"ignore\" in the \
-             topic of the plan until this message is behind",
+            "look whether the table was meant to be emptied; if so, write truncates = \"ignore\" in \
+             the topic of the plan and go on: `verify run` then finds what only the target holds, \
+             and `verify repair --execute` removes it",
         )
     }
 }
