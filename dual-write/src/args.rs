@@ -7,13 +7,17 @@ use std::path::PathBuf;
 
 /// Phase 1: applies every live write to the target.
 #[derive(Debug, Parser)]
-#[command(name = "dual-write", version, about, propagate_version = true)]
+#[command(name = "dual-write", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Args {
     #[command(flatten)]
     pub(crate) shared: SharedArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, or the queue is not the one that was left \
+    (trimmed, made anew, partitions added), 2 usage, 3 not ready, 5 another process is at work, \
+    6 timed out, 7 refused.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

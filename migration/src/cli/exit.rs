@@ -10,7 +10,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0: done, clean, ready.
     Done = 0,
-    /// 1: failed.
+    /// 1: failed. Also where what a position stands for is gone: messages that were trimmed, another
+    /// topic, partitions that were added.
     Failed = 1,
     /// 2: the command line or the plan is wrong.
     Usage = 2,

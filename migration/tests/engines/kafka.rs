@@ -141,7 +141,7 @@ async fn partitions_that_are_added_stop_the_run_with_the_way_out() {
         result.unwrap();
     }
     let error = failure(&mut *consumer).await;
-    assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Lost, "{error:?}");
     assert!(error.to_string().contains("was 2, is 3"), "{error}");
     assert!(error.next_step().unwrap().contains("source.epoch"), "{error:?}");
     // The next start sees it too, in the positions.

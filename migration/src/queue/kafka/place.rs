@@ -67,7 +67,7 @@ pub(super) fn check(found: KafkaPlace, held: &Held) -> Result<()> {
     let KafkaPlace { place, partitions } = found;
     check_epoch(place, held.epoch)?;
     if partitions != held.partitions {
-        return Err(changed(partitions, held.partitions).into_kind(ErrorKind::Lost));
+        return Err(changed(partitions, held.partitions));
     }
     let lost = |problem: &str| {
         Error::new(ErrorKind::Lost, format!("read queue: {problem}"))
@@ -103,9 +103,10 @@ const RETENTION: &str = "raise `source.epoch` in the plan by one, then run `dual
      table has to be compared, nobody knows what the lost messages changed. Let the topic keep its \
      messages longer (retention.ms) than the longest pause";
 
-/// The number of partitions is another than it was.
+/// The number of partitions is another than it was: with it goes the order that the positions rest on,
+/// whoever notices first.
 pub(super) fn changed(was: u32, now: u32) -> Error {
-    Error::new(ErrorKind::Refused, "read queue: the number of the topic's partitions has changed")
+    Error::new(ErrorKind::Lost, "read queue: the number of the topic's partitions has changed")
         .with("was", was)
         .with("is", now)
         .hint(
