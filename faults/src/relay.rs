@@ -45,7 +45,7 @@ fn options() -> AdminOptions {
 }
 
 impl Topic {
-    /// Makes it, and one for its dead letters.
+    /// Makes it, and one for its dead letters. Every broker gets a replica.
     pub(crate) async fn create(brokers: &str, partitions: i32) -> Self {
         let name = unique_name("followers");
         let mut config = ClientConfig::new();
@@ -54,10 +54,12 @@ impl Topic {
         config.set("enable.idempotence", "true").set("message.timeout.ms", "90000");
         config.set("message.max.bytes", MESSAGE_BYTES_MAX);
         let admin: AdminClient<_> = config.create().unwrap();
-        let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let replicas = i32::try_from(brokers.split(',').count()).unwrap();
+        let replicas = || TopicReplication::Fixed(replicas);
+        let new = NewTopic::new(&name, partitions, replicas());
         let new = new.set("max.message.bytes", MESSAGE_BYTES_MAX);
         let dead = format!("{name}-dead");
-        let dead = NewTopic::new(&dead, 1, TopicReplication::Fixed(1));
+        let dead = NewTopic::new(&dead, 1, replicas());
         let dead = dead.set("max.message.bytes", MESSAGE_BYTES_MAX);
         for result in admin.create_topics([&new, &dead], &options()).await.unwrap() {
             result.unwrap();
@@ -83,6 +85,22 @@ impl Topic {
         let more = NewPartitions::new(&self.name, partitions);
         for result in self.admin.create_partitions([&more], &options()).await.unwrap() {
             result.unwrap();
+        }
+    }
+
+    /// The number of the broker that leads a partition; -1 while there is none.
+    #[must_use]
+    pub fn leader(&self, partition: usize) -> i32 {
+        let metadata = self.admin.inner().fetch_metadata(Some(&self.name), LIMIT).unwrap();
+        metadata.topics()[0].partitions()[partition].leader()
+    }
+
+    /// Waits until another broker than this one leads a partition.
+    pub async fn is_led_by_another(&self, partition: usize, than: i32) {
+        let begun = Instant::now();
+        while [than, -1].contains(&self.leader(partition)) {
+            assert!(begun.elapsed() < LIMIT, "{than} still leads partition {partition}");
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -13,11 +13,16 @@ use crate::store::Target;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 /// First pause between two looks at the source; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 /// Longest pause between two looks at the source: what a barrier may add to the source's own lag.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Longest that a queue may give no answer before a wait for the source ends: Kafka takes nine seconds,
+/// by default, to see that a broker is dead and give its partitions to others.
+const AWAY_MAX: Duration = Duration::from_secs(30);
 
 /// Waits until the source shows everything below the highest start of all instances: once per run
 /// of the copy, before its first read. What changed earlier is then read by the copy, what changes
@@ -78,7 +83,23 @@ async fn wait_for_source(
 ) -> Result<()> {
     let deadline = Instant::now() + bound;
     let mut pause = PAUSE_MIN;
-    while !queue.source_shows(partition, position).await? {
+    let mut silent_until = None;
+    loop {
+        match queue.source_shows(partition, position).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => silent_until = None,
+            Err(error) if error.kind().is_retryable() => {
+                let now = Instant::now();
+                if silent_until.is_none() {
+                    warn!(%error, partition, "whether the source has caught up is asked again");
+                }
+                let until = *silent_until.get_or_insert((now + AWAY_MAX).min(deadline));
+                if now >= until {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
         if Instant::now() >= deadline {
             return Err(Error::new(ErrorKind::TimedOut, "wait for the source to catch up")
                 .with("partition", partition)
@@ -88,5 +109,4 @@ async fn wait_for_source(
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    Ok(())
 }

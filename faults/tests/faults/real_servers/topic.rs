@@ -3,7 +3,7 @@
 
 use super::flying::{DRAIN, Direction, Flying, PARTITIONS, RUN, directions, is_conserved};
 use faults::Place;
-use servers::Listener;
+use servers::{Kafka, Listener};
 use std::time::Duration;
 
 /// Between two consumers that come or go.
@@ -89,13 +89,19 @@ async fn partitions_that_are_added_stop_the_live_path_and_the_hint_leads_out() {
     }
 }
 
-async fn broker_that_dies(direction: Direction) {
-    let mut kafka = servers::kafka().start().unwrap();
-    let brokers = kafka.bootstrap(Listener::Plain).to_owned();
+async fn begun_over(direction: Direction, kafka: &Kafka) -> Flying {
     let checkpoint = Place::shared(direction.target, "checkpoint");
     let shards = [0, 1].map(|_| Place::shared(direction.target, "shard"));
     let source = Place::shared(direction.source, "source");
-    let flying = Flying::over(source, shards, &checkpoint, &brokers).await.begin();
+    let brokers = kafka.bootstrap(Listener::Plain);
+    let mut flying = Flying::over(source, shards, &checkpoint, brokers).await.begin();
+    flying.flight.keep(checkpoint);
+    flying
+}
+
+async fn broker_that_dies(direction: Direction) {
+    let mut kafka = servers::kafka().start().unwrap();
+    let flying = begun_over(direction, &kafka).await;
     let flight = &flying.flight;
     let live = flight.bed.start("dual-write", RUN);
     let load = flight.application.load();
@@ -121,5 +127,39 @@ async fn broker_that_dies(direction: Direction) {
 async fn a_broker_that_is_killed_under_load_costs_a_wait_and_no_record() {
     for direction in directions(8) {
         broker_that_dies(direction).await;
+    }
+}
+
+async fn leaders_that_die(direction: Direction) {
+    let mut kafka = servers::kafka().brokers(3).start().unwrap();
+    let flying = begun_over(direction, &kafka).await;
+    let flight = &flying.flight;
+    let mut live = flight.bed.start("dual-write", RUN);
+    let load = flight.application.load();
+    let copy = flight.bed.start("backfill", RUN);
+    for partition in 0..usize::try_from(PARTITIONS).unwrap() {
+        flight.application.made(60).await;
+        let leader = flight.topic().leader(partition);
+        let broker = &mut kafka.brokers()[usize::try_from(leader).unwrap() - 1];
+        broker.kill().unwrap();
+        // What comes while it is away is applied, too.
+        flight.topic().is_led_by_another(partition, leader).await;
+        flight.application.made(60).await;
+        flight.delivered(&format!("led-by-another-{partition}")).await;
+        kafka.start().unwrap();
+    }
+    assert_eq!(live.has_ended(), None);
+    load.stop().await;
+    drop(copy.wait().ok());
+    flight.carried().await;
+    flight.bed.wait_until_applied();
+    is_conserved(&live.drain().json());
+    flying.ends_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaders_of_three_brokers_that_are_killed_under_load_are_replaced_and_both_phases_go_on() {
+    for direction in directions(108) {
+        leaders_that_die(direction).await;
     }
 }

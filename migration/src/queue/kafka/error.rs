@@ -70,7 +70,12 @@ pub(super) fn meaning(code: Code) -> Meaning {
         | Code::UnknownTopicId
         | Code::FetchSessionIdNotFound
         | Code::InvalidFetchSessionEpoch
-        | Code::BrokerNotAvailable => Meaning::Passing,
+        | Code::BrokerNotAvailable
+        // Its connection to a broker that went away was given up, with the requests in it.
+        | Code::DestroyBroker
+        | Code::BrokerDestroy
+        | Code::TimedOutQueue
+        | Code::Retry => Meaning::Passing,
         Code::BadMessage | Code::BadCompression | Code::InvalidMessage => Meaning::Of(
             K::Unreadable,
             Some("a message is damaged on the broker's disk: restore it from a replica"),
@@ -153,6 +158,8 @@ mod tests {
         }
         assert_eq!(meaning(Code::AllBrokersDown), Meaning::Down);
         assert_eq!(meaning(Code::AutoOffsetReset), Meaning::Gone);
-        assert_eq!(meaning(Code::BrokerTransportFailure), Meaning::Passing);
+        for code in [Code::BrokerTransportFailure, Code::DestroyBroker, Code::TimedOutQueue] {
+            assert_eq!(meaning(code), Meaning::Passing);
+        }
     }
 }
