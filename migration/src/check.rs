@@ -12,6 +12,7 @@ mod lock;
 mod plan_unchanged;
 mod queue;
 mod queue_formats;
+mod queue_keys;
 mod source;
 mod source_keys;
 mod target;
@@ -44,6 +45,7 @@ pub async fn inspect(plan: &Plan, servers: &Reached) -> Findings {
     findings.extend(plan_unchanged::check(&subject).await);
     findings.extend(queue::check(&subject).await);
     findings.extend(queue_formats::check(&subject).await);
+    findings.extend(queue_keys::check(&subject).await);
     findings.extend(source::check(&subject));
     findings.extend(source_keys::check(&subject).await);
     findings.extend(target::check(&subject));

@@ -1,5 +1,6 @@
 //! A real producer: what MariaDB and PostgreSQL commit comes through Debezium into the target.
 
+use crate::plan::Flown;
 use migration::barrier::start_barrier;
 use migration::plan::Plan;
 use migration::servers::Servers;
@@ -74,42 +75,16 @@ impl Flight {
 }
 
 fn plan(engine: &str, topic: &str) -> String {
-    let brokers = kafka_brokers().unwrap();
-    format!(
-        r#"
-format = 1
-id = "items"
-[source]
-engine = "{engine}"
-url = "file:url"
-[queue]
-kind = "kafka"
-brokers = ["{brokers}"]
-group = "group-of-{topic}"
-[[queue.topic]]
-name = "{topic}"
-format = "debezium"
-[[target]]
-name = "new"
-engine = "sqlite"
-path = "new.db"
-[lock]
-engine = "sqlite"
-path = "locks.db"
-[checkpoint]
-engine = "sqlite"
-path = "checkpoint.db"
-[[table]]
-name = "items"
-key = ["id"]
-[[table.into]]
-name = "items"
-key = ["id"]
-columns = {{ id = "id", name = "name", price = {{ from = "price", type = "decimal" }} }}
-[cutover]
-flag = "items"
-"#
-    )
+    let flown = Flown {
+        source: &format!("engine = \"{engine}\"\nurl = \"file:url\""),
+        brokers: &kafka_brokers().unwrap(),
+        topic,
+        format: "format = \"debezium\"",
+        key: "key = [\"id\"]",
+        columns: "id = \"id\", name = \"name\", \
+                  price = { from = \"price\", type = \"decimal\" }",
+    };
+    flown.plan()
 }
 
 #[tokio::test]

@@ -7,3 +7,5 @@ mod flights;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod live;
+#[cfg(feature = "kafka")]
+mod plan;

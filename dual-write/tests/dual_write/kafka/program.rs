@@ -1,6 +1,7 @@
 //! The program itself, with a plan that names a topic.
 
 use super::topic::{LIMIT, Topic};
+use crate::plan::Flown;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 use std::path::Path;
@@ -9,45 +10,19 @@ use std::time::Instant;
 
 const TABLE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT)";
 
-fn plan(topic: &Topic) -> String {
-    let (brokers, name) = (&topic.brokers, &topic.name);
-    format!(
-        r#"
-format = 1
-id = "live"
-[source]
-engine = "sqlite"
-path = "service.db"
-[queue]
-kind = "kafka"
-brokers = ["{brokers}"]
-[[queue.topic]]
-name = "{name}"
-format = "plain"
-versions = "queue"
-table = "items"
-options = {{ op = {{ header = "op", upsert = ["upsert"], delete = ["delete"] }} }}
-[[target]]
-name = "new"
-engine = "sqlite"
-path = "new.db"
-[lock]
-engine = "sqlite"
-path = "locks.db"
-[checkpoint]
-engine = "sqlite"
-path = "checkpoint.db"
-[[table]]
-name = "items"
-key = ["id"]
-[[table.into]]
-name = "items"
-key = ["id"]
-columns = {{ id = "id", name = "name" }}
-[cutover]
-flag = "items"
-"#
-    )
+const PLAIN: &str = "format = \"plain\"\nversions = \"queue\"\ntable = \"items\"\n\
+    options = { op = { header = \"op\", upsert = [\"upsert\"], delete = [\"delete\"] } }";
+
+/// A plan from one file to another.
+fn of<'a>(topic: &'a Topic, format: &'a str) -> Flown<'a> {
+    Flown {
+        source: "engine = \"sqlite\"\npath = \"service.db\"",
+        brokers: &topic.brokers,
+        topic: &topic.name,
+        format,
+        key: "key = [\"id\"]",
+        columns: "id = \"id\", name = \"name\"",
+    }
 }
 
 async fn database(path: &Path) -> sqlx::SqliteConnection {
@@ -73,7 +48,7 @@ fn expect(folder: &Path, arguments: &[&str], code: i32) -> String {
 async fn set_up(topic: &Topic) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    std::fs::write(path.join("plan.toml"), plan(topic)).unwrap();
+    std::fs::write(path.join("plan.toml"), of(topic, PLAIN).plan()).unwrap();
     for name in ["service.db", "new.db"] {
         database(&path.join(name)).await.execute(TABLE).await.unwrap();
     }
@@ -194,4 +169,37 @@ async fn a_plan_with_a_topic_is_checked_set_up_drained_and_explained() {
     assert!(explained.contains("upsert new.items: id = Int(9)"), "{explained}");
     let trimmed = expect(path, &["outbox", "trim", "--yes"], 7);
     assert!(trimmed.contains("retention"), "{trimmed}");
+}
+
+/// Debezium keys a message by the table's primary key unless it is told otherwise.
+#[tokio::test]
+async fn a_key_that_spreads_a_list_over_partitions_is_warned_of_with_the_setting() {
+    let topic = Topic::new(2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut flown = of(&topic, "format = \"debezium\"\nversions = \"queue\"");
+    flown.key = "key = [\"list\", \"id\"]\nentity = [\"list\"]";
+    flown.columns = "list = \"list\", id = \"id\", name = \"name\"";
+    let lists = flown.plan().replace("key = [\"id\"]", "key = [\"list\", \"id\"]");
+    std::fs::write(path.join("plan.toml"), lists).unwrap();
+    let table = "CREATE TABLE items (list TEXT NOT NULL, id INTEGER NOT NULL, name TEXT, \
+                 PRIMARY KEY (list, id))";
+    for name in ["service.db", "new.db"] {
+        database(&path.join(name)).await.execute(table).await.unwrap();
+    }
+    // Before the first message nothing tells.
+    assert!(!expect(path, &["check"], 0).contains("queue-keys"));
+    let change = r#"{"op":"c","after":{"list":"a","id":1,"name":"n"},"source":{"table":"items"}}"#;
+    let schema = r#"{"schema":{"type":"struct"},"payload":{"list":"a","id":1}}"#;
+    for key in [r#"{"list":"a","id":1}"#, schema] {
+        topic.send(key, "", change).await;
+        let warned = expect(path, &["check"], 0);
+        let setting = "message.key.columns=DATABASE.items:list";
+        assert!(warned.contains("queue-keys") && warned.contains(setting), "{warned}");
+    }
+    // The last messages are those of a connector that was told.
+    for list in 0..40 {
+        topic.send(&format!("{{\"list\":\"{list}\"}}"), "", change).await;
+    }
+    assert!(!expect(path, &["check"], 0).contains("queue-keys"));
 }
