@@ -67,22 +67,28 @@ enum Outcome {
 impl Application {
     /// A service on a source that has its tables.
     pub async fn new(engine: Engine, url: &str, seed: u64) -> Arc<Self> {
-        let mut session = Session::open(engine, url).await.unwrap();
-        let lines = session.lines(engine.source_edges()).await.unwrap();
+        let application = Arc::new(Self {
+            engine,
+            url: url.to_owned(),
+            edges: (0..EDGES).map(|_| tokio::sync::Mutex::default()).collect(),
+            acknowledged: Mutex::default(),
+            operations: AtomicU64::new(1),
+            seed: AtomicU64::new(seed),
+            is_over: AtomicBool::new(false),
+        });
+        application.adopt().await;
+        application
+    }
+
+    /// Takes what the source holds now for what was acknowledged: after an operator wrote to it.
+    pub async fn adopt(&self) {
+        let lines = self.open().await.lines(self.engine.source_edges()).await.unwrap();
         let key = |line: &str| {
             let mut parts = line.split('|').map(str::to_owned);
             (parts.next().unwrap(), parts.next().unwrap())
         };
-        let acknowledged = lines.into_iter().map(|line| (key(&line), line)).collect();
-        Arc::new(Self {
-            engine,
-            url: url.to_owned(),
-            edges: (0..EDGES).map(|_| tokio::sync::Mutex::default()).collect(),
-            acknowledged: Mutex::new(acknowledged),
-            operations: AtomicU64::new(1),
-            seed: AtomicU64::new(seed),
-            is_over: AtomicBool::new(false),
-        })
+        let found = lines.into_iter().map(|line| (key(&line), line)).collect();
+        *self.acknowledged.lock().unwrap() = found;
     }
 
     /// How many changes were made so far.

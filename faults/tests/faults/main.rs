@@ -19,6 +19,7 @@ mod planted_differences;
 mod postgres_targets;
 mod postgres_to_mysql;
 mod real_servers;
+mod record_sizes;
 mod redis_lock;
 mod status;
 mod verify_interrupted;
