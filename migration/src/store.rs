@@ -26,7 +26,7 @@ pub use step::{
 };
 pub use supervised::Supervision;
 pub use transactional::{
-    Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction, Transactional,
+    Access, FoundGuard, GuardRow, GuardTable, GuardWrite, LockMode, Transaction, Transactional,
 };
 
 use crate::batch::{Batch, Schema};

@@ -66,6 +66,17 @@ pub struct FoundGuard {
     pub row: GuardRow,
 }
 
+/// A guard as it is to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardWrite<'a> {
+    /// The record's range key.
+    pub key: &'a Key,
+    /// As [`Transaction::guards`] found it: what was decided holds for this one only.
+    pub was: Option<GuardRow>,
+    /// As it is to become.
+    pub row: GuardRow,
+}
+
 /// Where a guard belongs. With the range key, which determines the target key one to one, this
 /// names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +187,7 @@ pub trait Transaction: Send {
     ///
     /// # Errors
     /// `Busy` where another transaction was quicker.
-    async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()>;
+    async fn put_guards(&mut self, table: GuardTable<'_>, writes: &[GuardWrite<'_>]) -> Result<()>;
 
     /// Removes up to `limit` guards of a range that are not dirty and whose version is at most
     /// `below`. Returns how many went.

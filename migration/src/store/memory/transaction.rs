@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Kind, Partition, Range};
-use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
+use crate::store::{Access, FoundGuard, GuardRow, GuardTable, GuardWrite, LockMode, Transaction};
 use async_trait::async_trait;
 use tokio::sync::OwnedRwLockWriteGuard;
 
@@ -161,11 +161,12 @@ impl Transaction for MemoryTransaction {
         Ok(found.collect())
     }
 
-    async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()> {
+    /// There is one writer at a time: they are as they were read.
+    async fn put_guards(&mut self, table: GuardTable<'_>, writes: &[GuardWrite<'_>]) -> Result<()> {
         self.writes()?;
-        for (key, row) in rows {
-            let key = guard_key(table, key);
-            let old = self.side().guards.insert(key.clone(), *row);
+        for write in writes {
+            let key = guard_key(table, write.key);
+            let old = self.side().guards.insert(key.clone(), write.row);
             self.undo.push(Undo::Guard(key, old));
         }
         Ok(())

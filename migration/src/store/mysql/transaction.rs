@@ -14,7 +14,7 @@ use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
 use crate::store::transactional::unwritable;
-use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
+use crate::store::{Access, FoundGuard, GuardRow, GuardTable, GuardWrite, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use std::collections::{HashMap, HashSet};
@@ -26,14 +26,11 @@ pub(super) struct MysqlTransaction<'a> {
     store: &'a MysqlStore,
     session: Session,
     access: Access,
-    /// Guards that were looked for and not found, by source and target table. There is no row to
-    /// lock, so another transaction may have written one since: it must not be overwritten.
-    absent: HashMap<(String, String), HashSet<Key>>,
 }
 
 impl<'a> MysqlTransaction<'a> {
     pub(super) fn new(store: &'a MysqlStore, session: Session, access: Access) -> Self {
-        Self { store, session, access, absent: HashMap::new() }
+        Self { store, session, access }
     }
 
     async fn failed(&self, operation: &str, failure: Failure) -> Error {
@@ -131,18 +128,18 @@ impl<'a> MysqlTransaction<'a> {
     async fn insert_or_put_guards(
         &mut self,
         table: GuardTable<'_>,
-        rows: &[(&Key, GuardRow)],
+        writes: &[&GuardWrite<'_>],
         is_new: bool,
     ) -> Result<()> {
-        let mut rest = rows;
-        for size in statement::sizes(rows.len(), side::GUARD_BINDS) {
+        let mut rest = writes;
+        for size in statement::sizes(writes.len(), side::GUARD_BINDS) {
             let (part, after) = rest.split_at(size);
             rest = after;
             let mut arguments = MySqlArguments::default();
-            for (key, row) in part {
+            for write in part {
                 add(&mut arguments, self.store.migration.as_bytes())?;
                 side::bind_table(&mut arguments, table)?;
-                side::bind_guard(&mut arguments, key, row)?;
+                side::bind_guard(&mut arguments, write.key, &write.row)?;
             }
             let sql =
                 if is_new { statement::insert_guards(size) } else { statement::put_guards(size) };
@@ -368,11 +365,6 @@ impl Transaction for MysqlTransaction<'_> {
                 found.insert(key, guard);
             }
         }
-        if lock != Lock::None {
-            let name = (table.source_table.to_owned(), table.target_table.to_owned());
-            let absent = keys.iter().filter(|key| !found.contains_key(**key));
-            self.absent.entry(name).or_default().extend(absent.map(|key| (*key).clone()));
-        }
         Ok(keys.iter().map(|key| found.get(*key).copied()).collect())
     }
 
@@ -392,11 +384,10 @@ impl Transaction for MysqlTransaction<'_> {
         rows.iter().map(|row| side::found_guard(row).map_err(|error| self.damaged(error))).collect()
     }
 
-    async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()> {
-        let name = (table.source_table.to_owned(), table.target_table.to_owned());
-        let absent = self.absent.remove(&name).unwrap_or_default();
-        let (new, known): (Vec<_>, Vec<_>) =
-            rows.iter().partition(|(key, _)| absent.contains(*key));
+    /// Those that were found are locked. Where none was found there was no row to lock, and another
+    /// transaction may have written one since.
+    async fn put_guards(&mut self, table: GuardTable<'_>, writes: &[GuardWrite<'_>]) -> Result<()> {
+        let (new, known): (Vec<_>, Vec<_>) = writes.iter().partition(|write| write.was.is_none());
         self.insert_or_put_guards(table, &known, false).await?;
         self.insert_or_put_guards(table, &new, true).await
     }

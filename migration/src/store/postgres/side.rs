@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::{Generation, Owner, Position, Version};
 use crate::protocol::{Guard, Kind, Partition, Progress, Range, RangeState};
-use crate::store::{FoundGuard, GuardRow, GuardTable};
+use crate::store::{FoundGuard, GuardRow, GuardTable, GuardWrite};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row as _, Type};
 use xxhash_rust::xxh3::xxh3_64;
@@ -139,28 +139,63 @@ pub(super) fn bind_keys(arguments: &mut Arguments, keys: &[&Key]) -> Result<()> 
     arguments.array(array)
 }
 
-/// Range keys, versions, kinds and leases, one array each.
-pub(super) fn bind_guards(arguments: &mut Arguments, rows: &[(&Key, GuardRow)]) -> Result<()> {
-    let mut keys = Array::new(Wire::Bytes, rows.len());
-    let mut versions = Array::new(Wire::Bytes, rows.len());
-    let mut kinds = Array::new(Wire::Int2, rows.len());
-    let mut leases = Array::new(Wire::Bytes, rows.len());
-    for (key, row) in rows {
-        keys.bytes(key.as_bytes());
-        versions.bytes(row.guard.version.as_bytes());
+/// Range keys; versions, kinds and leases as they are to become; the same as they were, null where
+/// there was no guard: one array each.
+pub(super) fn bind_guards(arguments: &mut Arguments, writes: &[GuardWrite<'_>]) -> Result<()> {
+    let mut keys = Array::new(Wire::Bytes, writes.len());
+    let mut new_ones = GuardArrays::new(writes.len());
+    let mut were = GuardArrays::new(writes.len());
+    for write in writes {
+        keys.bytes(write.key.as_bytes());
+        new_ones.push(Some(&write.row));
+        were.push(write.was.as_ref());
+    }
+    arguments.array(keys)?;
+    new_ones.bind(arguments)?;
+    were.bind(arguments)
+}
+
+struct GuardArrays {
+    versions: Array,
+    kinds: Array,
+    leases: Array,
+}
+
+impl GuardArrays {
+    fn new(count: usize) -> Self {
+        Self {
+            versions: Array::new(Wire::Bytes, count),
+            kinds: Array::new(Wire::Int2, count),
+            leases: Array::new(Wire::Bytes, count),
+        }
+    }
+
+    fn push(&mut self, row: Option<&GuardRow>) {
+        let Some(row) = row else {
+            self.versions.null();
+            self.kinds.null();
+            self.leases.null();
+            return;
+        };
+        self.versions.bytes(row.guard.version.as_bytes());
         let kind: i16 = match row.guard.kind {
             Kind::None => 0,
             Kind::Present => 1,
             Kind::Deleted => 2,
             Kind::Dirty => 3,
         };
-        kinds.bytes(&kind.to_be_bytes());
+        self.kinds.bytes(&kind.to_be_bytes());
         match row.lease {
-            Some(lease) => leases.bytes(&lease.to_be_bytes()),
-            None => leases.null(),
+            Some(lease) => self.leases.bytes(&lease.to_be_bytes()),
+            None => self.leases.null(),
         }
     }
-    [keys, versions, kinds, leases].into_iter().try_for_each(|array| arguments.array(array))
+
+    fn bind(self, arguments: &mut Arguments) -> Result<()> {
+        [self.versions, self.kinds, self.leases]
+            .into_iter()
+            .try_for_each(|array| arguments.array(array))
+    }
 }
 
 /// A guard with its place among the keys that were asked for.

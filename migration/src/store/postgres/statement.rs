@@ -358,15 +358,23 @@ pub(super) const GUARDS_BETWEEN: &str = "SELECT range_key, target_table, version
      FROM midflight_guard WHERE migration = $1 AND source_table = $2 AND range_key >= $3 \
      AND range_key <= $4 ORDER BY range_key, target_table LIMIT $5";
 
-/// Writes guards: binds migration, source table, target table, and range keys, versions, kinds,
-/// leases.
-pub(super) const PUT_GUARDS: &str = "INSERT INTO midflight_guard \
+/// Writes guards that are still as they were read, and counts them: binds migration, source table,
+/// target table, range keys; versions, kinds and leases; and the three as they were read, null where
+/// there was no guard.
+pub(super) const PUT_GUARDS: &str = "WITH u AS (SELECT * \
+     FROM unnest($4::bytea[], $5::bytea[], $6::int2[], $7::bytea[], \
+     $8::bytea[], $9::int2[], $10::bytea[]) \
+     AS u(range_key, version, kind, lease, was_version, was_kind, was_lease)), \
+     known AS (UPDATE midflight_guard AS g \
+     SET version = u.version, kind = u.kind, lease = u.lease FROM u \
+     WHERE g.migration = $1 AND g.source_table = $2 AND g.target_table = $3 \
+     AND g.range_key = u.range_key AND g.version = u.was_version AND g.kind = u.was_kind \
+     AND g.lease IS NOT DISTINCT FROM u.was_lease RETURNING 1), \
+     new AS (INSERT INTO midflight_guard \
      (migration, source_table, target_table, range_key, version, kind, lease) \
-     SELECT $1, $2, $3, u.range_key, u.version, u.kind, u.lease \
-     FROM unnest($4::bytea[], $5::bytea[], $6::int2[], $7::bytea[]) \
-     AS u(range_key, version, kind, lease) \
-     ON CONFLICT (migration, source_table, range_key, target_table) DO UPDATE SET \
-     version = excluded.version, kind = excluded.kind, lease = excluded.lease";
+     SELECT $1, $2, $3, u.range_key, u.version, u.kind, u.lease FROM u \
+     WHERE u.was_version IS NULL ON CONFLICT DO NOTHING RETURNING 1) \
+     SELECT (SELECT count(*) FROM known) + (SELECT count(*) FROM new)";
 
 /// Removes guards of a range that are not dirty: binds migration, source table, the lower bound,
 /// the upper bound, the highest version, the limit. The range is locked alone, so the places of

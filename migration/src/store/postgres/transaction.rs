@@ -18,7 +18,7 @@ use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
 use crate::store::transactional::unwritable;
-use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
+use crate::store::{Access, FoundGuard, GuardRow, GuardTable, GuardWrite, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -331,12 +331,21 @@ impl Transaction for PostgresTransaction<'_> {
         rows.iter().map(side::found_guard).collect()
     }
 
-    async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()> {
-        for part in rows.chunks(ROWS_MAX) {
+    /// Guards are read without locks, so each is compared again in the statement that writes it.
+    async fn put_guards(&mut self, table: GuardTable<'_>, writes: &[GuardWrite<'_>]) -> Result<()> {
+        for part in writes.chunks(ROWS_MAX) {
             let mut arguments = self.arguments()?;
             side::bind_table(&mut arguments, table)?;
             side::bind_guards(&mut arguments, part)?;
-            self.execute("write guards", statement::PUT_GUARDS.to_owned(), arguments).await?;
+            let rows = self.fetch(statement::PUT_GUARDS.to_owned(), arguments).await?;
+            let written = rows.first().map_or(Ok(0), side::count)?;
+            if written != u64::try_from(part.len()).unwrap_or(u64::MAX) {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    "write guards: another transaction was quicker",
+                )
+                .with("table", table.target_table));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::position::Version;
 use crate::protocol::{Partition, Range};
 use crate::store::transactional::unwritable;
-use crate::store::{Access, FoundGuard, GuardRow, GuardTable, LockMode, Transaction};
+use crate::store::{Access, FoundGuard, GuardRow, GuardTable, GuardWrite, LockMode, Transaction};
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Sqlite};
@@ -206,15 +206,16 @@ impl Transaction for SqliteTransaction<'_> {
         rows.iter().map(|row| side::found_guard(row).map_err(|error| self.damaged(error))).collect()
     }
 
-    async fn put_guards(&mut self, table: GuardTable<'_>, rows: &[(&Key, GuardRow)]) -> Result<()> {
-        let mut rest = rows;
-        for size in statement::sizes(rows.len(), side::GUARD_BINDS) {
+    /// There is one writer at a time: they are as they were read.
+    async fn put_guards(&mut self, table: GuardTable<'_>, writes: &[GuardWrite<'_>]) -> Result<()> {
+        let mut rest = writes;
+        for size in statement::sizes(writes.len(), side::GUARD_BINDS) {
             let (part, after) = rest.split_at(size);
             rest = after;
             let mut arguments = self.arguments()?;
             side::bind_table(&mut arguments, table)?;
-            for (key, row) in part {
-                side::bind_guard(&mut arguments, key, row)?;
+            for write in part {
+                side::bind_guard(&mut arguments, write.key, &write.row)?;
             }
             self.execute("write guards", statement::put_guards(size), arguments).await?;
         }

@@ -1,6 +1,8 @@
 //! Live changes.
 
-use super::{Access, GuardRow, GuardTable, LockMode, Transaction, Transactional, lock_span, lost};
+use super::{
+    Access, GuardRow, GuardTable, GuardWrite, LockMode, Transaction, Transactional, lock_span, lost,
+};
 use crate::batch::Row;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -114,7 +116,7 @@ async fn lock(transaction: &mut dyn Transaction, step: &LiveStep<'_>) -> Result<
 struct Decided<'a> {
     upserts: Vec<Row<'a>>,
     deletes: Vec<Row<'a>>,
-    guards: Vec<(&'a Key, GuardRow)>,
+    guards: Vec<GuardWrite<'a>>,
 }
 
 async fn write(
@@ -153,6 +155,7 @@ fn decide<'a>(
     tally: &mut Tally,
 ) {
     let guard = found.map(|row| &row.guard);
+    let write = |row| GuardWrite { key: &entry.key, was: found.copied(), row };
     // Whether the range is done matters to commands only.
     let kind = match protocol::live(guard, &entry.version, entry.effect, false) {
         Live::Set | Live::Add => {
@@ -172,12 +175,12 @@ fn decide<'a>(
             *count += 1;
             // Even a change that is skipped takes the lease away: the repair reads again.
             if let Some(row) = found.filter(|row| row.lease.is_some()) {
-                decided.guards.push((&entry.key, GuardRow { lease: None, ..*row }));
+                decided.guards.push(write(GuardRow { lease: None, ..*row }));
             }
             return;
         }
     };
     tally.applied += 1;
     let guard: Guard<Version> = Guard { version: entry.version, kind };
-    decided.guards.push((&entry.key, GuardRow { guard, lease: None }));
+    decided.guards.push(write(GuardRow { guard, lease: None }));
 }

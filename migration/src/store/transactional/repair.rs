@@ -1,7 +1,8 @@
 //! Repairs: a lease on the guard, a read of the source, a write if the lease still stands.
 
 use super::{
-    Access, GuardRow, GuardTable, LockMode, Transaction, Transactional, guard_of, lock_span,
+    Access, GuardRow, GuardTable, GuardWrite, LockMode, Transaction, Transactional, guard_of,
+    lock_span,
 };
 use crate::batch::Row;
 use crate::error::Result;
@@ -37,15 +38,15 @@ pub(super) async fn place_lease<E: Transactional>(
     lock(&mut *transaction, table, &keys).await?;
     let found = transaction.guards(table, &keys).await?;
     let none = Guard { version: Version::LOWEST, kind: Kind::None };
-    let rows: Vec<(&Key, GuardRow)> = keys
+    let writes: Vec<GuardWrite<'_>> = keys
         .into_iter()
         .zip(found)
-        .map(|(key, row)| {
-            let guard = row.map_or(none, |row| row.guard);
-            (key, GuardRow { guard, lease: Some(lease) })
+        .map(|(key, was)| {
+            let guard = was.map_or(none, |row| row.guard);
+            GuardWrite { key, was, row: GuardRow { guard, lease: Some(lease) } }
         })
         .collect();
-    transaction.put_guards(table, &rows).await?;
+    transaction.put_guards(table, &writes).await?;
     fault::fallible("target.lease.placed")?;
     transaction.commit().await?;
     fault::fallible("target.lease.committed")
@@ -96,7 +97,7 @@ async fn lock(
 struct Decided<'a> {
     upserts: Vec<Row<'a>>,
     deletes: Vec<Row<'a>>,
-    guards: Vec<(&'a Key, GuardRow)>,
+    guards: Vec<GuardWrite<'a>>,
 }
 
 fn decide<'a>(
@@ -121,8 +122,8 @@ fn decide<'a>(
         };
         let version =
             repaired_version(guard, entry.source_version, entry.replayed, Version::LOWEST);
-        let guard = Guard { version, kind };
-        decided.guards.push((&entry.key, GuardRow { guard, lease: None }));
+        let row = GuardRow { guard: Guard { version, kind }, lease: None };
+        decided.guards.push(GuardWrite { key: &entry.key, was: found.copied(), row });
     }
     decision
 }

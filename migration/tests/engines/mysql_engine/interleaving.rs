@@ -8,8 +8,8 @@ use migration::key::Key;
 use migration::position::Version;
 use migration::protocol::{Guard, Kind, split};
 use migration::store::{
-    Access, GuardRow, GuardTable, LockMode, MysqlStore, OpenMode, Store as _, Target as _,
-    Transaction, Transactional as _,
+    Access, GuardRow, GuardTable, GuardWrite, LockMode, MysqlStore, OpenMode, Store as _,
+    Target as _, Transaction, Transactional as _,
 };
 use migration::value::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
@@ -134,7 +134,7 @@ impl Bed {
     async fn delete(&self, id: i128, at: u64) -> Result<Box<dyn Transaction + '_>> {
         let mut live = self.store.begin(Access::Write).await?;
         live.lock_ranges("s", &key(id), &key(id), LockMode::Shared).await?;
-        live.guards(GUARDS, &[&key(id)]).await?;
+        let was = live.guards(GUARDS, &[&key(id)]).await?[0];
         let keys = Arc::new(Schema {
             columns: vec![self.schema.columns[0].clone()],
             ..(*self.schema).clone()
@@ -142,7 +142,8 @@ impl Bed {
         let mut batch = Batch::new(Arc::clone(&keys));
         batch.push(Value::Int(id))?;
         live.delete(&keys, &[batch.row(0)]).await?;
-        live.put_guards(GUARDS, &[(&key(id), guard(at, Kind::Deleted))]).await?;
+        let write = GuardWrite { key: &key(id), was, row: guard(at, Kind::Deleted) };
+        live.put_guards(GUARDS, &[write]).await?;
         Ok(live)
     }
 
@@ -256,9 +257,10 @@ async fn of_two_that_find_no_guard_the_later_one_overwrites_nothing() {
     repair.lock_ranges("s", &key(1), &key(1), LockMode::Shared).await.unwrap();
     assert_eq!(repair.guards(GUARDS, &[&key(1)]).await.unwrap(), [None]);
     bed.delete(1, 5).await.unwrap().commit().await.unwrap();
-    let lease =
-        GuardRow { guard: Guard { version: Version::LOWEST, kind: Kind::None }, lease: Some(7) };
-    let error = repair.put_guards(GUARDS, &[(&key(1), lease)]).await.unwrap_err();
+    let none = Guard { version: Version::LOWEST, kind: Kind::None };
+    let lease = GuardRow { guard: none, lease: Some(7) };
+    let write = GuardWrite { key: &key(1), was: None, row: lease };
+    let error = repair.put_guards(GUARDS, &[write]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy, "it is made again, and finds the guard then");
     drop(repair);
     let mut later = bed.begin().await;

@@ -6,12 +6,13 @@
 use crate::databases::PostgresDatabase;
 use crate::postgres_engine::{open, session, until_somebody_waits};
 use migration::batch::{Batch, Schema};
+use migration::error::{ErrorKind, Result};
 use migration::key::Key;
 use migration::position::{Generation, Owner, Position, Version};
 use migration::protocol::{Guard, Kind, Progress};
 use migration::store::{
-    Access, GuardRow, GuardTable, LockMode, PostgresStore, StartPosition, Store as _, Target as _,
-    Transactional as _,
+    Access, GuardRow, GuardTable, GuardWrite, LockMode, PostgresStore, StartPosition, Store as _,
+    Target as _, Transactional as _,
 };
 use migration::value::Value;
 use sqlx::Executor as _;
@@ -61,7 +62,8 @@ async fn the_range_lock_before_the_guard_does_not() {
     live.delete(&bed.schema, &[bed.record.row(0)]).await.unwrap();
     let version = Version::new(&[7]).unwrap();
     let tombstone = GuardRow { guard: Guard { version, kind: Kind::Deleted }, lease: None };
-    live.put_guards(bed.table(), &[(&bed.key, tombstone)]).await.unwrap();
+    let write = GuardWrite { key: &bed.key, was: None, row: tombstone };
+    live.put_guards(bed.table(), &[write]).await.unwrap();
 
     let (mut watcher, _) = session(&database.text()).await;
     let (copied, ()) = tokio::join!(bed.copy(), async {
@@ -115,6 +117,67 @@ async fn a_range_that_is_split_while_it_is_waited_for_is_locked_as_it_has_become
     assert_eq!(held, 2);
 }
 
+/// What a repair saw is not what is there any more: the live change came between.
+#[tokio::test]
+async fn a_repair_beside_a_live_delete_does_not_bring_the_record_back() {
+    let database = database();
+    database.run("INSERT INTO edges VALUES (1, 'live')");
+    let bed = Bed::open(&database).await;
+    let lease = GuardRow { guard: bed.guard(1, Kind::Present), lease: Some(7) };
+    bed.put(None, lease).await.unwrap();
+
+    let mut repair = bed.store.begin(Access::Write).await.unwrap();
+    repair.lock_ranges("edges", &bed.key, &bed.key, LockMode::Shared).await.unwrap();
+    let was = repair.guards(bed.table(), &[&bed.key]).await.unwrap()[0];
+    assert_eq!(was, Some(lease));
+    let deleted = GuardRow { guard: bed.guard(2, Kind::Deleted), lease: None };
+    bed.put(was, deleted).await.unwrap();
+    repair.upsert(&bed.schema, &[bed.record.row(0)]).await.unwrap();
+    let repaired = GuardRow { guard: bed.guard(1, Kind::Present), lease: None };
+    let write = GuardWrite { key: &bed.key, was, row: repaired };
+    let error = repair.put_guards(bed.table(), &[write]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "it is made again, and its lease is gone then");
+    drop(repair);
+    assert_eq!(bed.found().await, Some(deleted));
+}
+
+#[tokio::test]
+async fn of_two_that_find_no_guard_the_later_one_overwrites_nothing() {
+    let database = database();
+    let bed = Bed::open(&database).await;
+    let mut repair = bed.store.begin(Access::Write).await.unwrap();
+    assert_eq!(repair.guards(bed.table(), &[&bed.key]).await.unwrap(), [None]);
+    let deleted = GuardRow { guard: bed.guard(2, Kind::Deleted), lease: None };
+    bed.put(None, deleted).await.unwrap();
+    let lease = GuardRow { guard: bed.guard(0, Kind::None), lease: Some(7) };
+    let write = GuardWrite { key: &bed.key, was: None, row: lease };
+    let error = repair.put_guards(bed.table(), &[write]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    drop(repair);
+    assert_eq!(bed.found().await, Some(deleted));
+}
+
+#[tokio::test]
+async fn a_guard_that_is_being_written_is_waited_for_and_not_overwritten() {
+    let database = database();
+    let bed = Bed::open(&database).await;
+    let present = GuardRow { guard: bed.guard(1, Kind::Present), lease: None };
+    bed.put(None, present).await.unwrap();
+    let mut first = bed.store.begin(Access::Write).await.unwrap();
+    let deleted = GuardRow { guard: bed.guard(3, Kind::Deleted), lease: None };
+    let write = GuardWrite { key: &bed.key, was: Some(present), row: deleted };
+    first.put_guards(bed.table(), &[write]).await.unwrap();
+
+    let (mut watcher, _) = session(&database.text()).await;
+    let older = GuardRow { guard: bed.guard(2, Kind::Present), lease: None };
+    let (second, ()) = tokio::join!(bed.put(Some(present), older), async {
+        until_somebody_waits(&mut watcher, "transactionid").await;
+        first.commit().await.unwrap();
+    });
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(bed.found().await, Some(deleted));
+}
+
 /// A migration of one table onto itself, set up and claimed.
 struct Bed {
     store: PostgresStore,
@@ -141,6 +204,23 @@ impl Bed {
 
     fn table(&self) -> GuardTable<'_> {
         GuardTable { source_table: "edges", target_table: "edges" }
+    }
+
+    fn guard(&self, at: u8, kind: Kind) -> Guard<Version> {
+        Guard { version: Version::new(&[at]).unwrap(), kind }
+    }
+
+    /// Writes the record's guard in a transaction of its own, if it is as it `was`.
+    async fn put(&self, was: Option<GuardRow>, row: GuardRow) -> Result<()> {
+        let mut transaction = self.store.begin(Access::Write).await?;
+        let write = GuardWrite { key: &self.key, was, row };
+        transaction.put_guards(self.table(), &[write]).await?;
+        transaction.commit().await
+    }
+
+    async fn found(&self) -> Option<GuardRow> {
+        let mut transaction = self.store.begin(Access::Read).await.unwrap();
+        transaction.guards(self.table(), &[&self.key]).await.unwrap()[0]
     }
 
     /// As the copy does it: the range alone, then the guards, then what they allow. Returns the

@@ -13,8 +13,9 @@ use migration::plan::{ColumnPlan, IntoPlan, TablePlan};
 use migration::position::{Generation, Owner, Position, Version};
 use migration::protocol::{Effect, Guard, Kind, Progress};
 use migration::store::{
-    Access, CopyOutcome, CopyStep, CopyWrites, GuardRow, GuardTable, LiveEntry, LiveOutcome,
-    LiveStep, LiveWrites, ReadLimit, StartPosition, TableDescription, Tally, Target, Transactional,
+    Access, CopyOutcome, CopyStep, CopyWrites, GuardRow, GuardTable, GuardWrite, LiveEntry,
+    LiveOutcome, LiveStep, LiveWrites, ReadLimit, StartPosition, TableDescription, Tally, Target,
+    Transactional,
 };
 use migration::value::{ColumnType, Value};
 use std::sync::Arc;
@@ -222,7 +223,9 @@ impl Bed {
         let row = GuardRow { guard: Guard { version: version(at), kind }, lease: None };
         let table =
             GuardTable { source_table: SOURCE, target_table: &self.followers().schema().table };
-        transaction.put_guards(table, &[(&key(edge), row)]).await.unwrap();
+        let key = key(edge);
+        let was = transaction.guards(table, &[&key]).await.unwrap()[0];
+        transaction.put_guards(table, &[GuardWrite { key: &key, was, row }]).await.unwrap();
         transaction.commit().await.unwrap();
     }
 }
