@@ -153,7 +153,7 @@ impl Worker {
                     lock(&self.board).held(index, error);
                     continue;
                 }
-                Err(error) if error.kind().is_retryable() => {
+                Err(error) if error.kind().may_pass() => {
                     let copied = self.jobs[index].copier.counters.passed.load(Ordering::Relaxed);
                     let Some(pause) = lock(&self.board).failed(index, copied) else {
                         return Err(error);

@@ -46,7 +46,7 @@ pub async fn inspect(plan: &Plan, servers: &Reached) -> Findings {
     findings.extend(queue::check(&subject).await);
     findings.extend(queue_formats::check(&subject).await);
     findings.extend(queue_keys::check(&subject).await);
-    findings.extend(source::check(&subject));
+    findings.extend(source::check(&subject).await);
     findings.extend(source_keys::check(&subject).await);
     findings.extend(target::check(&subject));
     findings.extend(target_alike::check(&subject).await);

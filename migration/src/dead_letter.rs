@@ -370,25 +370,26 @@ pub async fn find(store: &dyn CheckpointStore, id: &str) -> Result<(DeadLetter, 
     document::read(store, &key).await?.ok_or_else(unknown)
 }
 
-/// Records what became of a letter.
+/// Records what became of a letter, if it still is as it was seen.
 ///
 /// # Errors
-/// `Busy` if somebody else decided at the same moment.
+/// `Busy` if somebody else decided since, or it was delivered again.
 pub async fn decide(
     store: &dyn CheckpointStore,
-    id: &str,
+    seen: &DeadLetter,
     fate: Fate,
     who: &str,
 ) -> Result<DeadLetter> {
-    let (mut letter, revision) = find(store, id).await?;
-    letter.fate = fate;
-    letter.decided_by = Some(who.to_owned());
-    match document::put(store, &letter.key(), &letter, Some(revision)).await? {
-        Some(_) => Ok(letter),
-        None => Err(Error::new(ErrorKind::Busy, "decide on dead letter")
-            .with("id", id)
-            .hint("somebody else did at the same moment: look again with `dual-write dlq list`")),
+    let (letter, revision) = find(store, &seen.id()).await?;
+    if letter == *seen {
+        let decided = DeadLetter { fate, decided_by: Some(who.to_owned()), ..letter };
+        if document::put(store, &decided.key(), &decided, Some(revision)).await?.is_some() {
+            return Ok(decided);
+        }
     }
+    Err(Error::new(ErrorKind::Busy, "decide on dead letter")
+        .with("id", seen.id())
+        .hint("somebody else did meanwhile: look again with `dual-write dlq list`"))
 }
 
 #[cfg(test)]
@@ -427,7 +428,10 @@ mod tests {
     async fn a_letter_written_twice_is_there_once_and_keeps_its_fate() {
         let store = MemoryCheckpoint::new("m");
         keep(&store, &[letter(10), letter(9)]).await.unwrap();
-        decide(&store, "out/box/9/0", Fate::Dropped, "alice").await.unwrap();
+        let (seen, _) = find(&store, "out/box/9/0").await.unwrap();
+        decide(&store, &seen, Fate::Dropped, "alice").await.unwrap();
+        let error = decide(&store, &seen, Fate::Replayed, "bob").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "it is not as it was seen");
         keep(&store, &[letter(9), letter(100)]).await.unwrap();
         let open = of_fate(&store, Fate::Open).await.unwrap();
         assert_eq!(open.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [10, 100]);
@@ -439,7 +443,8 @@ mod tests {
         let store = MemoryCheckpoint::new("m");
         keep(&store, &[letter(1), letter(2)]).await.unwrap();
         for (id, fate) in [("out/box/1/0", Fate::Replayed), ("out/box/2/0", Fate::Dropped)] {
-            decide(&store, id, fate, "alice").await.unwrap();
+            let (seen, _) = find(&store, id).await.unwrap();
+            decide(&store, &seen, fate, "alice").await.unwrap();
         }
         keep(&store, &[letter(1), letter(2)]).await.unwrap();
         let open = of_fate(&store, Fate::Open).await.unwrap();

@@ -41,8 +41,8 @@ impl ErrorKind {
         matches!(self, Self::Unavailable | Self::Busy)
     }
 
-    /// Whether whoever only looks may look again later: as [`ErrorKind::is_retryable`], and where a
-    /// look ended at its bound.
+    /// Whether whoever only looks may look again later, and whoever begins anew from where the target
+    /// says it is may do so: as [`ErrorKind::is_retryable`], and where a call ended at its bound.
     #[must_use]
     pub fn may_pass(self) -> bool {
         self.is_retryable() || self == Self::TimedOut

@@ -22,7 +22,8 @@ pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use step::{
     AtomicStep, CopyOutcome, CopyStep, CopyWrites, LiveEntry, LiveOutcome, LiveStep, LiveWrites,
-    PurgeStep, RepairEntry, RepairStep, SideTable, SourceRow, StartPosition, Tally,
+    PurgeStep, RepairEntry, RepairStep, SIDE_ROWS_COUNTED_MAX, SideTable, SourceRow, StartPosition,
+    Tally,
 };
 pub use supervised::Supervision;
 pub use transactional::{
@@ -31,7 +32,7 @@ pub use transactional::{
 
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::layout::TargetLayout;
 use crate::position::{Generation, Position, Version};
@@ -150,13 +151,18 @@ pub trait Store: Send + Sync + Debug {
     /// # Errors
     /// `Refused` if it cannot tell, such as a replica.
     async fn horizon(&self) -> Result<Horizon> {
-        Ok(Horizon::Now)
+        Err(Error::new(ErrorKind::Refused, "ask for what was committed: the store does not tell")
+            .with("store", self.name())
+            .hint("use an outbox in the source as the queue"))
     }
 
     /// Whether whatever is read from now on shows everything below `horizon`. To be asked again
     /// until it does.
-    async fn shows(&self, _horizon: &Horizon) -> Result<bool> {
-        Ok(true)
+    async fn shows(&self, horizon: &Horizon) -> Result<bool> {
+        match horizon {
+            Horizon::Now => Ok(true),
+            _ => Err(horizon.foreign()),
+        }
     }
 
     /// What the database says of a table's columns beyond their types, for messages that leave it

@@ -160,7 +160,7 @@ pub(super) async fn replay(
         let id = letter.id();
         let (replayed, error, hint) = match replayer.replay(&letter).await {
             Ok(how) => {
-                replayed.push(id.clone());
+                replayed.push(letter);
                 (Some(how), None, None)
             }
             Err(error) => {
@@ -175,10 +175,10 @@ pub(super) async fn replay(
         target.make_durable().await?;
     }
     let who = operator();
-    for id in replayed {
-        let what = format!("dual-write: replay dead letter {id}");
+    for letter in replayed {
+        let what = format!("dual-write: replay dead letter {}", letter.id());
         audit::record(store, &who, what, reason.reason.as_deref()).await?;
-        dead_letter::decide(store, &id, Fate::Replayed, &who).await?;
+        dead_letter::decide(store, &letter, Fate::Replayed, &who).await?;
     }
     print(args, &outcomes)?;
     let all_replayed = outcomes.letters.iter().all(|outcome| outcome.replayed.is_some());
@@ -203,11 +203,10 @@ pub(super) async fn give_up(
     confirm(args, shutdown, &what).await?;
     let who = operator();
     for letter in letters {
-        let id = letter.id();
-        let what = format!("dual-write: drop dead letter {id}");
+        let what = format!("dual-write: drop dead letter {}", letter.id());
         audit::record(store, &who, what, reason.reason.as_deref()).await?;
         let why = reason.reason.as_deref().unwrap_or("no reason given");
-        dead_letter::decide(store, &id, Fate::Dropped, &format!("{who}: {why}")).await?;
+        dead_letter::decide(store, &letter, Fate::Dropped, &format!("{who}: {why}")).await?;
     }
     Ok(Exit::Done)
 }

@@ -106,7 +106,7 @@ async fn live(servers: &Servers, running: &Running, parts: &LiveParts) -> Result
                 tracing::warn!("another consumer has taken over; standing by");
                 running.shutdown.sleep(STANDBY).await;
             }
-            Err(error) if error.kind().is_retryable() => {
+            Err(error) if error.kind().may_pass() => {
                 let applied = parts.counters.batches.load(Ordering::Relaxed);
                 let Some(pause) = streak.failed(applied) else { return Err(error) };
                 tracing::warn!(error = %error, "live path interrupted; it goes on");

@@ -304,10 +304,13 @@ impl CheckpointStore for PostgresCheckpoint {
 
     async fn clear(&self) -> Result<()> {
         for sql in [
-            "DELETE FROM midflight_checkpoint WHERE migration = $1",
-            "DELETE FROM midflight_checkpoint_log WHERE migration = $1",
+            "DELETE FROM midflight_checkpoint WHERE ctid = ANY (ARRAY(\
+             SELECT ctid FROM midflight_checkpoint WHERE migration = $1 LIMIT 1000))",
+            "DELETE FROM midflight_checkpoint_log WHERE ctid = ANY (ARRAY(\
+             SELECT ctid FROM midflight_checkpoint_log WHERE migration = $1 LIMIT 1000))",
         ] {
-            self.changed("clear checkpoints", || self.query(sql)).await?;
+            // In parts, so that each ends in time.
+            while self.changed("clear checkpoints", || self.query(sql)).await?.0 > 0 {}
         }
         Ok(())
     }

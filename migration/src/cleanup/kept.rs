@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::fault;
 use crate::phase::Phase;
 use crate::queue::Queue;
-use crate::store::Target;
+use crate::store::{SIDE_ROWS_COUNTED_MAX, Target};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Item {
     pub place: String,
     /// What: a table, a kind of entry, a file.
     pub what: String,
-    /// How many rows or entries of this migration.
+    /// How many rows or entries of this migration; of rows, [`SIDE_ROWS_COUNTED_MAX`] or more.
     pub count: u64,
 }
 
@@ -119,6 +119,13 @@ pub(super) struct Kept {
     pub(super) how: String,
 }
 
+fn counted(count: u64) -> String {
+    match count {
+        SIDE_ROWS_COUNTED_MAX.. => format!("{SIDE_ROWS_COUNTED_MAX} or more"),
+        _ => count.to_string(),
+    }
+}
+
 impl Report for Kept {
     fn text(&self) -> String {
         if self.items.is_empty() {
@@ -127,7 +134,7 @@ impl Report for Kept {
         let rows: Vec<_> = self
             .items
             .iter()
-            .map(|item| [item.place.clone(), item.what.clone(), item.count.to_string()])
+            .map(|item| [item.place.clone(), item.what.clone(), counted(item.count)])
             .collect();
         let mut text = table(["where", "what", "count"], &rows);
         if !self.note.is_empty() {

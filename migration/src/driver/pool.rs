@@ -75,7 +75,7 @@ impl<C: Connection + 'static> Pool<C> {
         Arc::new(Self { options, idle: Mutex::default(), permits })
     }
 
-    /// What a failure means, and of which server.
+    /// The server, without the user and the password.
     pub(crate) fn address(&self) -> &str {
         &self.options.address
     }
@@ -153,7 +153,8 @@ pub(crate) struct Session<C: Connection + 'static> {
     is_settled: bool,
     /// Whether a transaction was begun and not ended.
     pub(crate) in_transaction: bool,
-    _permit: OwnedSemaphorePermit,
+    /// Goes where the connection goes.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<C: Connection + 'static> Session<C> {
@@ -163,7 +164,7 @@ impl<C: Connection + 'static> Session<C> {
             connection: Some(connection),
             is_settled: true,
             in_transaction: false,
-            _permit: permit,
+            permit: Some(permit),
         }
     }
 
@@ -212,7 +213,9 @@ impl<C: Connection + 'static> Drop for Session<C> {
         }
         // Without a runtime the connection is closed, which ends the transaction too.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let permit = self.permit.take();
         runtime.spawn(async move {
+            let _permit = permit;
             let rolled_back = (pool.options.roll_back)(&mut connection);
             if let Ok(Ok(())) = timeout(SHORT_CALL_TIMEOUT, rolled_back).await {
                 pool.put_back(connection);

@@ -40,7 +40,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Barriers that may be waited for at the same time; beyond it the oldest begin anew.
+/// Barriers that may be waited for at the same time; beyond it all begin anew.
 const BARRIERS_MAX: usize = 4_096;
 
 /// The topics of a plan, as a queue.

@@ -3,6 +3,8 @@
 //! "In the log" is not "visible": a change is handed to readers of the log a moment before a query
 //! sees it.
 
+use crate::error::{Error, ErrorKind};
+
 /// Everything that was committed when this was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Horizon {
@@ -20,4 +22,12 @@ pub enum Horizon {
         /// The position in it.
         position: u64,
     },
+}
+
+impl Horizon {
+    /// A store is asked about what only a store of another engine can have told.
+    pub(super) fn foreign(&self) -> Error {
+        Error::new(ErrorKind::Failed, "ask which changes a read shows: of another store's horizon")
+            .with("horizon", format!("{self:?}"))
+    }
 }

@@ -7,7 +7,9 @@ mod state;
 mod table;
 mod transaction;
 
-use super::{Access, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional};
+use super::{
+    Access, Horizon, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional,
+};
 use crate::batch::{Batch, Schema};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
@@ -100,6 +102,11 @@ impl Store for MemoryStore {
 
     fn identity(&self) -> String {
         format!("memory {:p}", Arc::as_ptr(&self.database.0))
+    }
+
+    /// Nobody sees a change before its commit, and everybody does after it.
+    async fn horizon(&self) -> Result<Horizon> {
+        Ok(Horizon::Now)
     }
 
     async fn describe(&self, table: &str) -> Result<TableDescription> {

@@ -21,9 +21,10 @@ mod statement;
 mod transaction;
 mod value;
 
+use super::transactional::SHAPE_AGE_MAX;
 use super::{
-    Access, Horizon, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction,
-    Transactional,
+    Access, Horizon, OpenMode, ReadLimit, SIDE_ROWS_COUNTED_MAX, SideTable, Store,
+    TableDescription, Transaction, Transactional,
 };
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
@@ -32,7 +33,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::plan::ServerUrl;
 use async_trait::async_trait;
-use config::SHAPE_AGE_MAX;
 use shape::Shape;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use std::collections::HashMap;
@@ -215,7 +215,8 @@ impl Store for MysqlStore {
             Horizon::Binlog { file, position } => {
                 horizon::shows(&self.database, *file, *position).await
             }
-            _ => Ok(true),
+            Horizon::Now => Ok(true),
+            Horizon::Transactions { .. } => Err(horizon.foreign()),
         }
     }
 
@@ -301,7 +302,9 @@ impl Transactional for MysqlStore {
         let mut tables = Vec::new();
         for name in statement::SIDE_TABLES {
             let sql = statement::count_side(name);
-            let rows = self.fetch("count side table", sql, self.id()?).await?;
+            let mut arguments = self.id()?;
+            add(&mut arguments, SIDE_ROWS_COUNTED_MAX)?;
+            let rows = self.fetch("count side table", sql, arguments).await?;
             let rows = rows.first().map_or(Ok(0), side::count)?;
             // Another migration's tables without a row of this one are none of its business.
             if is_marked || rows > 0 {

@@ -14,9 +14,10 @@ mod statement;
 mod transaction;
 mod value;
 
+use super::transactional::SHAPE_AGE_MAX;
 use super::{
-    Access, Horizon, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction,
-    Transactional,
+    Access, Horizon, OpenMode, ReadLimit, SIDE_ROWS_COUNTED_MAX, SideTable, Store,
+    TableDescription, Transaction, Transactional,
 };
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
@@ -41,8 +42,7 @@ pub struct PostgresStore {
     mode: OpenMode,
     identity: String,
     pool: Arc<Pool<PgConnection>>,
-    /// Catalogue entries that were looked up before. A table that changes under way is noticed by
-    /// the statements that no longer fit it.
+    /// Catalogue entries that were looked up lately.
     shapes: Mutex<HashMap<String, Arc<Shape>>>,
     /// Whether the mark of the set-up was seen, in a format that this program reads.
     is_marked: AtomicBool,
@@ -93,7 +93,7 @@ impl PostgresStore {
     /// What PostgreSQL knows of a table.
     async fn shape(&self, session: &mut Session<PgConnection>, table: &str) -> Result<Arc<Shape>> {
         let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
-        if let Some(shape) = known {
+        if let Some(shape) = known.filter(|shape| shape.loaded.elapsed() < SHAPE_AGE_MAX) {
             return Ok(shape);
         }
         let shape = Arc::new(Shape::load(session, table).await?);
@@ -130,6 +130,26 @@ impl PostgresStore {
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&self.migration);
         let number = bounded(query.fetch_optional(session.connection()?)).await;
         session.settle("look into database", number)
+    }
+
+    /// This migration's rows in a side table, as far as they are counted.
+    async fn count_side(&self, table: &str) -> Result<u64> {
+        let mut session = self.pool.session().await?;
+        let most = i64::try_from(SIDE_ROWS_COUNTED_MAX).unwrap_or(i64::MAX);
+        let sql = AssertSqlSafe(statement::count_side(table));
+        let query = sqlx::query_scalar::<_, i64>(sql).bind(&self.migration).bind(most);
+        let rows = bounded(query.fetch_one(session.connection()?)).await;
+        Ok(u64::try_from(session.settle("count side tables", rows)?).unwrap_or(0))
+    }
+
+    /// Removes some of this migration's rows from a side table; returns how many.
+    async fn clear_side(&self, table: &str) -> Result<u64> {
+        let mut session = self.begin_write().await?;
+        let query = sqlx::query(AssertSqlSafe(statement::clear_side(table))).bind(&self.migration);
+        let done = bounded(query.execute(session.connection()?)).await;
+        let removed = session.settle("remove side tables", done)?.rows_affected();
+        self.commit(&mut session).await.map_err(error::commit_failed)?;
+        Ok(removed)
     }
 
     async fn has_side_tables(&self) -> Result<bool> {
@@ -208,7 +228,8 @@ impl Store for PostgresStore {
     async fn shows(&self, horizon: &Horizon) -> Result<bool> {
         match horizon {
             Horizon::Transactions { below } => horizon::shows(self, *below).await,
-            _ => Ok(true),
+            Horizon::Now => Ok(true),
+            Horizon::Binlog { .. } => Err(horizon.foreign()),
         }
     }
 
@@ -297,8 +318,7 @@ impl Transactional for PostgresStore {
         let is_marked = self.is_marked().await?;
         let mut tables = Vec::new();
         for name in statement::SIDE_TABLES {
-            let rows = self.number(statement::count_side(name)).await?.unwrap_or(0);
-            let rows = u64::try_from(rows).unwrap_or(0);
+            let rows = self.count_side(name).await?;
             // Another migration's tables without a row of this one are none of its business.
             if is_marked || rows > 0 {
                 tables.push(SideTable { name: name.to_owned(), rows });
@@ -311,14 +331,12 @@ impl Transactional for PostgresStore {
         if !self.has_side_tables().await? {
             return Ok(());
         }
+        // The mark of the set-up goes last: until then the rest can be removed again.
+        for table in statement::SIDE_TABLES.iter().rev() {
+            while self.clear_side(table).await? > 0 {}
+        }
         let mut session = self.begin_write().await?;
         lock_set_up(&mut session).await?;
-        for table in statement::SIDE_TABLES {
-            let sql = AssertSqlSafe(statement::clear_side(table));
-            let query = sqlx::query(sql).bind(&self.migration);
-            let done = bounded(query.execute(session.connection()?)).await;
-            session.settle("remove side tables", done)?;
-        }
         let sql = AssertSqlSafe(statement::count(statement::SIDE_TABLES[0]));
         let left = sqlx::query_scalar::<_, i64>(sql).fetch_one(session.connection()?);
         let left = bounded(left).await;

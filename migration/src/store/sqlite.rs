@@ -16,7 +16,8 @@ mod transaction;
 mod value;
 
 use super::{
-    Access, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction, Transactional,
+    Access, Horizon, OpenMode, ReadLimit, SideTable, Store, TableDescription, Transaction,
+    Transactional,
 };
 use crate::batch::{Batch, Schema};
 use crate::error::{Error, ErrorKind, Result};
@@ -146,6 +147,11 @@ impl Store for SqliteStore {
             Ok(file) => format!("file {}:{}", file.dev(), file.ino()),
             Err(_) => format!("file {}", self.path.display()),
         }
+    }
+
+    /// Nobody sees a change before its commit, and everybody does after it.
+    async fn horizon(&self) -> Result<Horizon> {
+        Ok(Horizon::Now)
     }
 
     async fn describe(&self, table: &str) -> Result<TableDescription> {

@@ -220,6 +220,10 @@ pub enum SourceRow {
 pub struct SideTable {
     /// Its name.
     pub name: String,
-    /// Rows of this migration in it.
+    /// Rows of this migration in it. An engine that has to look at every row to count them counts no
+    /// further than to [`SIDE_ROWS_COUNTED_MAX`].
     pub rows: u64,
 }
+
+/// How far the rows of a side table are counted: enough to say that there are many.
+pub const SIDE_ROWS_COUNTED_MAX: u64 = 1_000_000;

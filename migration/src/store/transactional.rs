@@ -24,6 +24,11 @@ use crate::layout::TargetLayout;
 use crate::position::{Generation, Position, Version};
 use crate::protocol::{Claim, Finish, Guard, Kind, Partition, Range, Repair};
 use async_trait::async_trait;
+use std::time::Duration;
+
+/// How old knowledge of a table may be. A column that was narrowed rounds what is written to it
+/// without an error, so the tables are looked at again all the time.
+pub(super) const SHAPE_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +186,7 @@ pub trait Transaction: Send {
         limit: usize,
     ) -> Result<Vec<FoundGuard>>;
 
-    /// Writes guards, new or not; no key twice. Shared locks of a range let a live write and a repair
+    /// Writes guards, new or not; no key twice. Shared locks of a range let live writes and repairs
     /// meet on one record: a guard that another transaction has written since [`Self::guards`] read
     /// it, or did not find it, is not overwritten.
     ///

@@ -208,18 +208,18 @@ impl fmt::Display for Told {
 impl std::error::Error for Told {}
 
 /// `Duplicate entry 'x' for key 'k'` and `Incorrect string value: 'x' for column 'c'` hold a value
-/// between the first quote and the last quote before " for ".
+/// between the first quote and the last quote before " for "; `Incorrect DATE value: 'x'` ends with it.
 fn without_value(message: &str) -> String {
-    match (message.find('\''), message.rfind("' for ")) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}…{}", &message[..=start], &message[end..])
-        }
+    let Some(start) = message.find('\'') else { return message.to_owned() };
+    match message.rfind("' for ") {
+        Some(end) if start < end => format!("{}…{}", &message[..=start], &message[end..]),
+        _ if message[..start].ends_with("value: ") => format!("{}…'", &message[..=start]),
         _ => message.to_owned(),
     }
 }
 
-/// As [`Failure::into_error`], for a commit or a statement that is a transaction of its own: if its
-/// end was not reported, it may have taken effect.
+/// Whether a commit, or a statement that is a transaction of its own, may have taken effect though it
+/// failed so: its end was not reported.
 pub(crate) fn is_unknown(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Failed | ErrorKind::Unavailable | ErrorKind::TimedOut)
 }
@@ -266,6 +266,8 @@ mod tests {
         let shown =
             without_value("1366: Incorrect string value: '\\xF0' for column `d`.`t`.`c` at row 1");
         assert_eq!(shown, "1366: Incorrect string value: '…' for column `d`.`t`.`c` at row 1");
+        let shown = without_value("1525: Incorrect DATE value: 'x'");
+        assert_eq!(shown, "1525: Incorrect DATE value: '…'");
         assert_eq!(
             without_value("Data too long for column 'c' at row 1"),
             "Data too long for column 'c' at row 1"

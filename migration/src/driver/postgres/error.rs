@@ -55,9 +55,18 @@ enum Cause {
 impl Cause {
     fn of(error: sqlx::Error) -> Self {
         match database(&error) {
-            Some(database) => Self::Said(database.message().to_owned()),
+            Some(database) => Self::Said(without_value(database.code(), database.message())),
             None => Self::Driver(error),
         }
+    }
+}
+
+/// What is said of a value that does not fit often ends with it: `invalid input value for enum mood:
+/// "x"`.
+fn without_value(state: &str, message: &str) -> String {
+    match message.find(": \"") {
+        Some(colon) if state.starts_with("22") => format!("{}: …", &message[..colon]),
+        _ => message.to_owned(),
     }
 }
 
@@ -134,8 +143,16 @@ fn by_state(state: &str) -> (ErrorKind, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::by_state;
+    use super::{by_state, without_value};
     use crate::error::ErrorKind;
+
+    #[test]
+    fn a_value_that_does_not_fit_is_not_said() {
+        let said = without_value("22P02", "invalid input value for enum mood: \"secret\"");
+        assert_eq!(said, "invalid input value for enum mood: …");
+        assert_eq!(without_value("22001", "value too long for type"), "value too long for type");
+        assert_eq!(without_value("42P01", "no such: \"t\""), "no such: \"t\"");
+    }
 
     #[test]
     fn what_passes_is_tried_again_and_what_does_not_is_not() {

@@ -7,11 +7,6 @@ use crate::driver::mysql::{CONNECTIONS_MAX, Database};
 use crate::error::Result;
 use crate::plan::ServerUrl;
 use crate::store::OpenMode;
-use std::time::Duration;
-
-/// How old knowledge of a table may be. A column that was narrowed rounds what is written to it
-/// without an error, so the tables are looked at again all the time.
-pub(super) const SHAPE_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Most bytes of one statement, of what the server takes: beyond some MiB nothing is gained, and
 /// both sides hold it in memory.

@@ -424,9 +424,12 @@ pub(super) fn count_dirty(has_upper: bool) -> String {
     )
 }
 
-/// A migration's rows in a side table: binds the migration.
+/// A migration's rows in a side table, counted up to a number: binds the migration, the number.
 pub(super) fn count_side(table: &str) -> String {
-    format!("SELECT count(*) FROM {} WHERE `migration` = ?", quoted(table))
+    format!(
+        "SELECT count(*) FROM (SELECT 1 FROM {} WHERE `migration` = ? LIMIT ?) AS found",
+        quoted(table)
+    )
 }
 
 /// Removes some of them: binds the migration. In parts, so that no transaction is huge.

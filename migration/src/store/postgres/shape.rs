@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::ColumnType;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
+use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct ShapeColumn {
@@ -74,6 +75,8 @@ pub(super) struct Shape {
     pub(super) indexes: Vec<Index>,
     /// Whether an `INSERT` is more than a `COPY`: there are rules, or policies for single rows.
     has_rules: bool,
+    /// When it was read.
+    pub(super) loaded: Instant,
 }
 
 /// How the records of one schema are read and written.
@@ -118,7 +121,9 @@ impl Shape {
         let rows = bounded(rows.fetch_all(session.connection()?)).await;
         let rows = session.settle("read the catalogue", rows).map_err(of_table)?;
         let indexes = indexes(&rows)?;
-        Ok(Self { table: table.to_owned(), quoted, columns, indexes, has_rules: get(&row, 4)? })
+        let has_rules = get(&row, 4)?;
+        let loaded = Instant::now();
+        Ok(Self { table: table.to_owned(), quoted, columns, indexes, has_rules, loaded })
     }
 
     /// How the columns of `schema` store their values.

@@ -390,14 +390,21 @@ pub(super) const COUNT_DIRTY: &str = "SELECT count(*) FROM midflight_guard \
      WHERE migration = $1 AND source_table = $2 AND range_key > $3 \
      AND ($4::bytea IS NULL OR range_key <= $4) AND kind = 3";
 
-/// A migration's rows in a side table: binds the migration.
+/// A migration's rows in a side table, counted up to a number: binds the migration, the number.
 pub(super) fn count_side(table: &str) -> String {
-    format!("SELECT count(*) FROM {} WHERE migration = $1", quoted(table))
+    format!(
+        "SELECT count(*) FROM (SELECT FROM {} WHERE migration = $1 LIMIT $2) AS found",
+        quoted(table)
+    )
 }
 
-/// Removes them: binds the migration.
+/// Removes some of them: binds the migration. In parts, so that each ends in time.
 pub(super) fn clear_side(table: &str) -> String {
-    format!("DELETE FROM {} WHERE migration = $1", quoted(table))
+    let table = quoted(table);
+    format!(
+        "DELETE FROM {table} WHERE ctid = ANY (ARRAY(\
+         SELECT ctid FROM {table} WHERE migration = $1 LIMIT 10000))"
+    )
 }
 
 /// Removes a side table.
