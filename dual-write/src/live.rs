@@ -220,9 +220,24 @@ impl LivePath {
                     trouble.polled(messages.len());
                 }
                 let place = Place { partition, generation, from, next };
-                Polled::Batch(Box::new(self.parts.preparer.prepare(place, &messages)?))
+                let batch = self.parts.preparer.prepare(place, &messages)?;
+                self.judge(&batch)?;
+                Polled::Batch(Box::new(batch))
             }
         })
+    }
+
+    /// Counts what cannot be decoded, until something can.
+    fn judge(&mut self, batch: &Prepared) -> Result<()> {
+        let partition = &batch.place.partition;
+        if !batch.touched.is_empty() {
+            if let Some(trouble) = self.troubles.get_mut(partition) {
+                trouble.decoded();
+            }
+        } else if let Some(letter) = batch.dead.last() {
+            self.trouble(partition).undecodable(batch.dead.len(), letter)?;
+        }
+        Ok(())
     }
 
     /// Claims a partition in the target and goes where the target is.

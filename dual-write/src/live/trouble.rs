@@ -1,5 +1,6 @@
 //! What went wrong of late with a partition, and when it has gone wrong too often.
 
+use migration::dead_letter::DeadLetter;
 use migration::error::{Error, ErrorKind, Result};
 
 /// How often in a row a batch may end in a lost tail or a gap, before somebody should look at that
@@ -10,12 +11,19 @@ const RESTARTS_MAX: usize = 16;
 /// somebody should look at the target.
 const BURIED_MAX: usize = 100;
 
+/// How many dead letters in a row may come of messages that nobody can decode, before somebody should
+/// look at the topic: its format may be another, and then all of it would be kept in the dead-letter
+/// store.
+const UNDECODABLE_MAX: usize = 1_000;
+
 /// Since a batch of the partition was applied.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     restarts: usize,
     /// Messages in a row that the target could not hold.
     buried: usize,
+    /// Dead letters in a row of messages that could not be decoded.
+    undecodable: usize,
     /// How many messages are still to be polled one at a time.
     singly: usize,
 }
@@ -51,6 +59,28 @@ impl Trouble {
         Err(Error::new(ErrorKind::Lost, "apply batch: an instance keeps losing it")
             .with("partition", partition)
             .hint("see the logs of the target's instances, then run `dual-write run` again"))
+    }
+
+    /// A batch held a change.
+    pub(super) fn decoded(&mut self) {
+        self.undecodable = 0;
+    }
+
+    /// Counts the dead letters of a batch without a change, of which `last` is one. A batch that begins
+    /// after too many of them is refused; whoever starts again means to pass as many more.
+    pub(super) fn undecodable(&mut self, letters: usize, last: &DeadLetter) -> Result<()> {
+        if self.undecodable < UNDECODABLE_MAX {
+            self.undecodable += letters;
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unreadable, "decode messages: none can be, one after the other")
+            .with("partition", &last.partition)
+            .with("dead_letters", self.undecodable)
+            .with("last", &last.error)
+            .hint(
+                "is the topic's `format` in the plan right? `dual-write explain` shows what its \
+                 messages look like; to pass as many more, run `dual-write run` again",
+            ))
     }
 
     /// Counts a message that the target cannot hold. After many not the messages are at fault, but

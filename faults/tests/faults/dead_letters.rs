@@ -115,6 +115,22 @@ async fn a_target_that_takes_nothing_any_more_stops_the_live_path() {
 }
 
 #[tokio::test]
+async fn a_queue_that_nobody_can_decode_stops_the_live_path_before_it_fills_the_store() {
+    let mut bed = copied().await;
+    for _ in 0..3_500 {
+        bed.emit_raw("upsert", "{}").await;
+    }
+    let ran = bed.run("dual-write", &["run", "--until-drained"]);
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("none can be, one after the other"), "{ran:?}");
+    let kept = letters(&bed).len();
+    assert!((1_000..3_500).contains(&kept), "{kept}");
+    // Whoever means to pass them starts it again.
+    let more = bed.run("dual-write", &["run", "--until-drained"]);
+    assert!(letters(&bed).len() > kept, "{more:?}");
+}
+
+#[tokio::test]
 async fn a_letter_that_a_later_change_has_overtaken_changes_nothing() {
     let mut bed = copied().await;
     bed.emit_raw("upsert", NO_PLACE).await;

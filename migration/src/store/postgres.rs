@@ -124,14 +124,6 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// A number of this migration's, or `None` if a query finds nothing.
-    async fn number(&self, sql: String) -> Result<Option<i64>> {
-        let mut session = self.pool.session().await?;
-        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(&self.migration);
-        let number = bounded(query.fetch_optional(session.connection()?)).await;
-        session.settle("look into database", number)
-    }
-
     /// This migration's rows in a side table, as far as they are counted.
     async fn count_side(&self, table: &str) -> Result<u64> {
         let mut session = self.pool.session().await?;
