@@ -1,11 +1,13 @@
-//! Debezium as a real producer: what a database commits arrives in Kafka.
+//! Debezium as a real producer, what a database commits arrives in Kafka, and as a sink.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::kafka::create_topic;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use servers::shared::{kafka_brokers, mariadb_database, postgres_database, unique_name};
 use servers::{Connect, Connector, connect};
 
@@ -68,6 +70,38 @@ fn a_connector_that_fails_at_its_work_ends_the_wait_for_it() {
         unreachable!("it reads without a publication")
     };
     assert!(error.to_string().contains("Publication autocreation is disabled"), "{error}");
+}
+
+#[tokio::test]
+async fn the_sink_writes_the_last_value_of_each_record_and_deletes_those_without_one() {
+    let mariadb = mariadb_database("sink").unwrap();
+    mariadb.run("CREATE TABLE t (id BIGINT PRIMARY KEY, label VARCHAR(20))").unwrap();
+    let (brokers, topic) = (kafka_brokers().unwrap(), unique_name("flat"));
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &brokers);
+    create_topic(&config, &topic, 1).await;
+    let producer: BaseProducer = config.create().unwrap();
+    for (id, label) in [(1, Some("a")), (2, Some("b")), (1, Some("c")), (2, None), (3, Some("d"))] {
+        let key = format!(r#"{{"id":{id}}}"#);
+        let value = label.map(|label| format!(r#"{{"id":{id},"label":"{label}"}}"#));
+        let record = BaseRecord::to(&topic).partition(0).key(&key);
+        let record = value.iter().fold(record, BaseRecord::payload);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+
+    let id = r#"{"field":"id","type":"int64","optional":false}"#;
+    let label = r#"{"field":"label","type":"string","optional":true}"#;
+    let schema = |fields| format!(r#"{{"type":"struct","optional":false,"fields":[{fields}]}}"#);
+    let (key, value) = (schema(id.to_owned()), schema(format!("{id},{label}")));
+    let sink = Connector::jdbc_sink(&topic, &mariadb.url(), (&topic, "t"), (&key, &value)).unwrap();
+    let worker = connect(&brokers).connector(sink).start().unwrap();
+    let started = Instant::now();
+    while mariadb.run("SELECT count(*) FROM t WHERE id = 3").unwrap().trim() != "1" {
+        assert_eq!(worker.failure(), None);
+        assert!(started.elapsed() < LIMIT, "nothing was written: {}", worker.log_tail());
+    }
+    assert_eq!(mariadb.run("SELECT id, label FROM t ORDER BY id").unwrap(), "1\tc\n3\td\n");
 }
 
 /// Waits until the topic has a message for each of these rows, and no other.

@@ -185,7 +185,7 @@ fn answers(config: &ClientConfig) -> Result<usize, rdkafka::error::KafkaError> {
     Ok(consumer.fetch_metadata(None, Duration::from_secs(8))?.brokers().len())
 }
 
-async fn create_topic(config: &ClientConfig, name: &str, replicas: i32) {
+pub(crate) async fn create_topic(config: &ClientConfig, name: &str, replicas: i32) {
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
     let topic = NewTopic::new(name, 2, TopicReplication::Fixed(replicas));
     let options = AdminOptions::new().operation_timeout(Some(LIMIT));
