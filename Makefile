@@ -36,6 +36,13 @@ KINDS := build,mariadb,postgres,redis,kafka,connect
 # One of each for a whole run: a test that does not harm a server shares it.
 BESIDE := $(TARGET)/release/servers with mariadb,postgres,redis,kafka --
 
+# The benchmarks on files and in memory need neither servers nor the libraries of their clients.
+ifneq ($(filter $(ONLY),backfill verify dual-write decision),)
+BENCH_BUILD := --no-default-features
+else
+BENCH_NEEDS := servers
+endif
+
 .PHONY: help demo up down servers test faults model bench clean
 
 help: ## Lists the targets
@@ -71,8 +78,8 @@ faults: servers ## Every fault test, on files and on real servers, with a kill a
 model: ## Checks the protocol's model in every configuration
 	$(CARGO) run $(RELEASE) -p model
 
-bench: servers ## Compares with bare loops and other tools; ONLY=name runs one, ARGS="--rows 200000" passes more
-	$(CARGO) build $(RELEASE) -p dual-write -p backfill -p verify -p bench
+bench: $(BENCH_NEEDS) ## Compares with bare loops and other tools; ONLY=name runs one, ARGS="--rows 200000" passes more
+	$(CARGO) build $(RELEASE) $(BENCH_BUILD) -p dual-write -p backfill -p verify -p bench
 	$(TARGET)/release/bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 clean: ## Removes what was built and what the demo left

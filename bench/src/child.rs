@@ -40,10 +40,9 @@ pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
         .stderr(said.1.try_clone()?)
         .spawn()
         .map_err(|error| format!("start {}: {error}", program.display()))?;
-    let status_file = format!("/proc/{}/status", child.id());
     let mut peak_bytes = 0;
     let status = loop {
-        peak_bytes = peak_bytes.max(peak(&status_file));
+        peak_bytes = peak_bytes.max(peak(child.id()));
         if let Some(status) = child.try_wait()? {
             break status;
         }
@@ -68,8 +67,9 @@ pub(crate) fn run(program: &Path, args: &[String]) -> Result<Cost, Failure> {
     Ok(Cost { seconds: printed.unwrap_or(whole), peak_bytes, cpu_seconds })
 }
 
-fn peak(status_file: &str) -> u64 {
-    let status = std::fs::read_to_string(status_file).unwrap_or_default();
+/// The peak memory of a process so far, in bytes; 0 of one that is gone.
+pub(crate) fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix("kB"))
         .and_then(|kib| kib.trim().parse::<u64>().ok())

@@ -22,7 +22,7 @@ const LOAD_MAX: Duration = Duration::from_secs(2);
 
 /// Measures a decision at a stage that has to hash every key, and the hash alone beside it.
 pub(crate) async fn measure(runs: usize) -> Result<(), Failure> {
-    report::begin("decision", runs);
+    report::note(&format!("decision: {runs} runs ..."));
     let dir = tempfile::tempdir()?;
     let plan = Plan::parse(&plan(), dir.path()).map_err(|error| format!("{error:?}"))?;
     let checkpoint = Arc::new(MemoryCheckpoint::new(&plan.id));

@@ -7,11 +7,14 @@
 mod bed;
 mod case;
 mod child;
+mod copies;
 mod cpu;
 mod crossing;
 mod decision;
 mod folder;
+#[cfg(feature = "kafka")]
 mod kafka;
+mod loop_copy;
 mod mariadb;
 mod midflight;
 mod plan;
@@ -20,6 +23,7 @@ mod report;
 mod side;
 mod sqlite;
 mod table;
+mod wait;
 
 use case::Settings;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -40,13 +44,13 @@ struct Args {
     /// Records in the tables, instead of 2,000,000 on servers and 1,000,000 in files.
     #[arg(long)]
     rows: Option<u64>,
-    /// Only this table, of the cases on servers. May be repeated.
-    #[arg(long, value_name = "TABLE", default_values = ["narrow", "wide"])]
+    /// Only this table, narrow or wide, of the cases on servers. May be repeated.
+    #[arg(long, value_name = "TABLE")]
     table: Vec<String>,
     /// What a commit promises on the servers. May be repeated.
     #[arg(long, value_name = "PROMISE", default_values = ["relaxed", "durable"])]
     commits: Vec<Promise>,
-    /// Only the peer whose name begins so, of the cases on servers. May be repeated.
+    /// Only the peers whose names begin so. May be repeated.
     #[arg(long, value_name = "NAME")]
     peer: Vec<String>,
     /// Where the phase binaries are; beside this one by default.
@@ -79,6 +83,7 @@ enum Peer {
     /// Copies a table from one MySQL or MariaDB to another in a bare loop.
     MariadbCopy { source: String, target: String, table: String, rows: u64, connections: u64 },
     /// Applies a topic's changes in a bare loop.
+    #[cfg(feature = "kafka")]
     KafkaApply { brokers: String, target: String, count: u64 },
     /// Copies a table from one PostgreSQL to another, with COPY on both ends.
     PostgresCopy { source: String, target: String, table: String, rows: u64, connections: u64 },
@@ -134,13 +139,14 @@ async fn run_peer(peer: &Peer) -> Result<(), child::Failure> {
         Peer::AttachedCopy { source, target } => peer::attached_copy(source, target).await?,
         Peer::BareApply { target, .. } => peer::bare_apply(target, &changes).await?,
         Peer::MariadbCopy { source, target, table, rows, connections } => {
-            mariadb::bare_copy(source, target, table, *rows, *connections).await?
+            mariadb::bare_copy([source, target, table], *rows, *connections).await?
         }
+        #[cfg(feature = "kafka")]
         Peer::KafkaApply { brokers, target, count } => {
             kafka::bare_apply(brokers, target, *count).await?
         }
         Peer::PostgresCopy { source, target, table, rows, connections } => {
-            postgres::copy_pipe(source, target, table, *rows, *connections).await?
+            postgres::copy_pipe([source, target, table], *rows, *connections).await?
         }
         Peer::BareRead { source, target } => {
             peer::bare_read(source, "followers").await?

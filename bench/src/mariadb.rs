@@ -3,65 +3,50 @@
 mod bare;
 mod harm;
 mod load;
+mod size;
 mod store;
 mod updates;
 
 pub(crate) use bare::bare_copy;
 pub(crate) use harm::harm;
+pub(crate) use size::size;
 pub(crate) use store::start;
 
 use crate::bed::{Bed, Filled};
 use crate::case::Settings;
 use crate::child::Failure;
-use crate::midflight::Midflight;
-use crate::report;
-use crate::side::{Contest, Peer, Side};
-use crate::table::Table;
-use bare::Bare;
+use crate::copies;
+use crate::loop_copy::LoopCopy;
+use crate::report::Report;
+use crate::side::Peer;
 use load::{LoadData, Myloader};
 use servers::MariaDb;
 
+/// The peers of the copy.
+pub(crate) const PEERS: &[&str] = &["the bare loop", LoadData::NAME, Myloader::NAME];
+
 /// The copy beside a bare loop through the same driver, and beside what the server brings.
-pub(crate) fn backfill(settings: &Settings) -> Result<(), Failure> {
+pub(crate) fn backfill(settings: &Settings, report: &mut Report) -> Result<(), Failure> {
     let bed = Bed { source: start(1)?, target: start(2)?, rows: settings.server_rows() };
-    for table in &settings.tables {
-        let filled = bed.fill(Table::named(table)?)?;
-        for &durability in &settings.durabilities {
-            bed.set_durability(durability)?;
-            contest(settings, &bed, &filled, report::promise(durability))?;
-        }
-    }
-    Ok(())
+    copies::measure(settings, report, "backfill MariaDB to MariaDB", &bed, peers)
 }
 
-fn contest(
+fn peers<'a>(
     settings: &Settings,
-    bed: &Bed<MariaDb, MariaDb>,
-    filled: &Filled<'_>,
-    promise: &str,
-) -> Result<(), Failure> {
-    let ours = Midflight::new(bed, filled, settings, "")?;
-    let bare = Bare { bed, filled };
-    let load = LoadData::new(bed, filled)?;
-    let myloader = match settings.wants_peer(Myloader::NAME) {
-        true => Some(Myloader::new(bed, filled)?),
-        false => None,
-    };
-    let name = filled.table.name;
-    let of_load = if name == "wide" { 1.2 } else { 0.8 };
-    let mut peers: Vec<Peer<'_>> =
-        [(&bare as &dyn Side, Some(0.85)), (&load as &dyn Side, Some(of_load))]
-            .into_iter()
-            .filter(|(side, _)| settings.wants_peer(side.name()))
-            .map(|(side, aim)| Peer { side, aim })
-            .collect();
-    peers.extend(myloader.iter().map(|side| Peer { side, aim: None }));
-    Contest {
-        name: format!("backfill MariaDB to MariaDB, {name} table, {promise} commits"),
-        rows: bed.rows,
-        ours: &ours,
-        peers,
-        servers: bed.processes(),
+    bed: &'a Bed<MariaDb, MariaDb>,
+    filled: &'a Filled<'a>,
+) -> Result<Vec<Peer<'a>>, Failure> {
+    let mut peers = Vec::new();
+    let (name, command) = ("the bare loop", "mariadb-copy");
+    if settings.wants_peer(name) {
+        peers.push(Peer::new(LoopCopy { name, command, bed, filled }, Some(0.85)));
     }
-    .hold(settings.runs)
+    if settings.wants_peer(LoadData::NAME) {
+        let aim = if filled.table.name == "wide" { 1.2 } else { 0.8 };
+        peers.push(Peer::new(LoadData::new(bed, filled)?, Some(aim)));
+    }
+    if settings.wants_peer(Myloader::NAME) {
+        peers.push(Peer::new(Myloader::new(bed, filled)?, None));
+    }
+    Ok(peers)
 }

@@ -10,6 +10,8 @@ use std::process::Child;
 
 /// `backfill run`, on a migration that was just set up.
 pub(crate) struct Midflight<'a> {
+    name: String,
+    rows: u64,
     filled: &'a Filled<'a>,
     folder: Folder<'a>,
 }
@@ -25,7 +27,18 @@ impl<'a> Midflight<'a> {
         let engines = (bed.source.engine(), bed.target.engine());
         let plan = plan::text(filled.table, engines, plan::OUTBOX) + more;
         let urls = [("source", bed.source.url()), ("target", bed.target.url())];
-        Ok(Self { filled, folder: Folder::new(settings, &plan, &urls)? })
+        let folder = Folder::new(settings, &plan, &urls)?;
+        Ok(Self { name: "ours".into(), rows: bed.rows, filled, folder })
+    }
+
+    /// With another name, where ours is compared with itself.
+    pub(crate) fn named<S: Store, T: Store>(
+        name: String,
+        bed: &Bed<S, T>,
+        filled: &'a Filled<'a>,
+        settings: &'a Settings,
+    ) -> Result<Self, Failure> {
+        Ok(Self { name, ..Self::new(bed, filled, settings, "")? })
     }
 
     /// Starts the copy, and does not wait for it.
@@ -35,8 +48,12 @@ impl<'a> Midflight<'a> {
 }
 
 impl Side for Midflight<'_> {
-    fn name(&self) -> &'static str {
-        "ours"
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn rows(&self) -> Option<u64> {
+        Some(self.rows)
     }
 
     fn prepare(&self) -> Result<(), Failure> {

@@ -10,53 +10,34 @@ pub(crate) use store::start;
 use crate::bed::{Bed, Filled};
 use crate::case::Settings;
 use crate::child::Failure;
-use crate::midflight::Midflight;
-use crate::report;
-use crate::side::{Contest, Peer, Side as _};
-use crate::table::Table;
+use crate::copies;
+use crate::loop_copy::LoopCopy;
+use crate::report::Report;
+use crate::side::Peer;
 use pgcopydb::Pgcopydb;
-use pipe::Pipe;
 use servers::Postgres;
 
+/// The peers of the copy.
+pub(crate) const PEERS: &[&str] = &["the COPY pipe", Pgcopydb::NAME];
+
 /// The copy beside the fastest way in and out, and beside the usual tool.
-pub(crate) fn backfill(settings: &Settings) -> Result<(), Failure> {
+pub(crate) fn backfill(settings: &Settings, report: &mut Report) -> Result<(), Failure> {
     let bed = Bed { source: start()?, target: start()?, rows: settings.server_rows() };
-    for table in &settings.tables {
-        let filled = bed.fill(Table::named(table)?)?;
-        for &durability in &settings.durabilities {
-            bed.set_durability(durability)?;
-            contest(settings, &bed, &filled, report::promise(durability))?;
-        }
-    }
-    Ok(())
+    copies::measure(settings, report, "backfill PostgreSQL to PostgreSQL", &bed, peers)
 }
 
-fn contest(
+fn peers<'a>(
     settings: &Settings,
-    bed: &Bed<Postgres, Postgres>,
-    filled: &Filled<'_>,
-    promise: &str,
-) -> Result<(), Failure> {
-    let ours = Midflight::new(bed, filled, settings, "")?;
-    let pipe = Pipe { bed, filled };
-    let pgcopydb = match settings.wants_peer(Pgcopydb::NAME) {
-        true => Some(Pgcopydb::new(bed, filled)?),
-        false => None,
-    };
+    bed: &'a Bed<Postgres, Postgres>,
+    filled: &'a Filled<'a>,
+) -> Result<Vec<Peer<'a>>, Failure> {
     let mut peers = Vec::new();
-    if settings.wants_peer(pipe.name()) {
-        peers.push(Peer { side: &pipe, aim: Some(0.9) });
+    let (name, command) = ("the COPY pipe", "postgres-copy");
+    if settings.wants_peer(name) {
+        peers.push(Peer::new(LoopCopy { name, command, bed, filled }, Some(0.9)));
     }
-    peers.extend(pgcopydb.iter().map(|side| Peer { side, aim: Some(1.0) }));
-    Contest {
-        name: format!(
-            "backfill PostgreSQL to PostgreSQL, {} table, {promise} commits",
-            filled.table.name
-        ),
-        rows: bed.rows,
-        ours: &ours,
-        peers,
-        servers: bed.processes(),
+    if settings.wants_peer(Pgcopydb::NAME) {
+        peers.push(Peer::new(Pgcopydb::new(bed, filled)?, Some(1.0)));
     }
-    .hold(settings.runs)
+    Ok(peers)
 }

@@ -5,20 +5,12 @@
     reason = "a benchmark's result is its output"
 )]
 
-use crate::child::Cost;
-use crate::side::{Run, Runs};
-use servers::Durability;
-use std::time::Duration;
+mod spread;
 
-/// One case, measured.
-#[derive(Debug)]
-pub(crate) struct Measured {
-    pub(crate) name: &'static str,
-    pub(crate) of: &'static str,
-    pub(crate) aim: Option<f64>,
-    pub(crate) rows: u64,
-    pub(crate) pairs: Vec<(Cost, Cost)>,
-}
+use crate::side::{Run, Runs, Subject};
+use servers::Durability;
+use spread::Spread;
+use std::time::Duration;
 
 /// Prints what a peer's work took.
 pub(crate) fn seconds(elapsed: Duration) {
@@ -30,120 +22,192 @@ pub(crate) fn complain(error: &dyn std::error::Error) {
     eprintln!("bench: {error}");
 }
 
+/// Says what happens that does not count.
+pub(crate) fn note(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Says what is being measured.
-pub(crate) fn begin(name: &str, runs: usize) {
-    eprintln!("{name}: {runs} pairs ...");
+pub(crate) fn begin(subject: &Subject<'_>, runs: usize) {
+    eprintln!("{}: {runs} pairs ...", title(subject));
+}
+
+/// Says what one run took.
+pub(crate) fn ran(name: &str, run: &Run) {
+    let (seconds, rate) = (run.cost.seconds, run.thousands());
+    eprintln!("  {name}: {} in {seconds:.2} s, {rate:.0} k/s", run.rows);
+}
+
+/// Prints the last run of ours beside that of a peer: what is left if the benchmark is interrupted.
+pub(crate) fn pair(subject: &Subject<'_>, round: usize, ours: &Runs<'_>, peer: &Runs<'_>) {
+    let (Some(mine), Some(theirs)) = (ours.runs.last(), peer.runs.last()) else { return };
+    let (mine, theirs) = (mine.thousands(), theirs.thousands());
+    println!(
+        "{}, pair {}: {:.2} x {} ({mine:.1} k/s against {theirs:.1} k/s)",
+        title(subject),
+        round + 1,
+        mine / theirs,
+        peer.name,
+    );
 }
 
 /// Prints what one call takes, beside another.
 pub(crate) fn nanoseconds(name: &str, ours: &[f64], of: &str, peer: &[f64]) {
-    let (ours, peer) = (spread(ours.iter().copied()), spread(peer.iter().copied()));
+    let (ours, peer) = (Spread::of(ours.iter().copied()), Spread::of(peer.iter().copied()));
     println!(
         "{name:<22} {:.1} ns (min {:.1}, max {:.1}, aim 20); {of} takes {:.1} ns",
         ours.median, ours.min, ours.max, peer.median
     );
 }
 
-/// Prints one case.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-pub(crate) fn case(measured: &Measured) {
-    let ratios = spread(measured.pairs.iter().map(|(ours, peer)| peer.seconds / ours.seconds));
-    let rate = |seconds: f64| measured.rows as f64 / seconds / 1_000.0;
-    let ours = spread(measured.pairs.iter().map(|(ours, _)| rate(ours.seconds)));
-    let peer = spread(measured.pairs.iter().map(|(_, peer)| rate(peer.seconds)));
-    let peak = measured.pairs.iter().map(|(ours, _)| ours.peak_bytes).max().unwrap_or(0);
-    let aim = measured.aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}"));
-    println!(
-        "{:<22} {:.2} x {} (min {:.2}, max {:.2}{aim}); {:.0} k/s against {:.0} k/s; peak {:.0} MiB",
-        measured.name,
-        ratios.median,
-        measured.of,
-        ratios.min,
-        ratios.max,
-        ours.median,
-        peer.median,
-        peak as f64 / f64::from(1 << 20),
-    );
-}
-
 /// What commits promise, in a word.
-pub(crate) fn promise(durability: Durability) -> &'static str {
+fn promise(durability: Durability) -> &'static str {
     match durability {
         Durability::Relaxed => "relaxed",
         Durability::Durable => "durable",
     }
 }
 
-/// Prints what a copy at a rate does to updates, as the 99th percentiles of pairs of windows.
-pub(crate) fn harm(rate: Option<u32>, promise: &str, alone: &[f64], beside: &[f64]) {
-    let ratios = spread(alone.iter().zip(beside).map(|(alone, beside)| beside / alone));
-    let (alone, beside) = (spread(alone.iter().copied()), spread(beside.iter().copied()));
-    let rate = rate.map_or_else(|| "no bound".to_owned(), |rate| format!("{rate} rows/s"));
-    println!(
-        "harm, {promise} commits, copy at {rate:<12} p99 of an update {:.2} x (min {:.2}, max \
-         {:.2}, aim 1.10); {:.2} ms against {:.2} ms",
-        ratios.median, ratios.min, ratios.max, beside.median, alone.median
-    );
+fn title(Subject { case, table, durability }: &Subject<'_>) -> String {
+    let commits = durability.map(|durability| format!(", {} commits", promise(durability)));
+    format!("{case}, {table} table{}", commits.unwrap_or_default())
 }
 
-/// Says what one run took.
-pub(crate) fn ran(name: &str, rows: u64, cost: &Cost) {
-    eprintln!("  {name}: {:.2} s, {:.0} k/s", cost.seconds, thousands(rows, cost.seconds));
+/// What was measured, for the tables at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    contests: Vec<String>,
+    harm: Vec<String>,
 }
 
-/// Prints how ours compares with each peer, and what everybody used.
-pub(crate) fn contest(name: &str, rows: u64, ours: &[Run], peers: &[Runs<'_>], servers: &[&str]) {
-    println!("{name}");
-    for peer in peers {
-        let pairs = ours.iter().zip(&peer.runs);
-        let ratios = spread(pairs.map(|(ours, peer)| peer.cost.seconds / ours.cost.seconds));
-        let aim = peer.aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}"));
+impl Report {
+    /// Prints how ours compares with each peer, and what everybody used.
+    pub(crate) fn contest(
+        &mut self,
+        subject: &Subject<'_>,
+        ours: &Runs<'_>,
+        peers: &[Runs<'_>],
+        servers: &[&str],
+    ) {
+        println!("{}", title(subject));
+        for peer in peers {
+            let ratios = Spread::of(ratios(ours, peer));
+            let aim = peer.aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}"));
+            println!("  {} x {}{aim}", ratios.text(), peer.name);
+            self.contests.push(line(subject, ours, peer));
+        }
+        for side in std::iter::once(ours).chain(peers) {
+            used(side, servers);
+        }
+    }
+
+    /// Prints what a copy at a rate does to updates, as the 99th percentiles of pairs of windows.
+    pub(crate) fn harm(
+        &mut self,
+        subject: &Subject<'_>,
+        rate: &str,
+        aim: &str,
+        alone: &[f64],
+        beside: &[f64],
+    ) {
+        let ratios = Spread::of(alone.iter().zip(beside).map(|(alone, beside)| beside / alone));
+        let [alone, beside] = [alone, beside].map(|figures| Spread::of(figures.iter().copied()));
         println!(
-            "  {:.2} x {} (min {:.2}, max {:.2}{aim})",
-            ratios.median, peer.name, ratios.min, ratios.max
+            "{}, copy at {rate}: p99 of an update {} x, aim {aim}; {:.2} ms against {:.2} ms",
+            title(subject),
+            ratios.text(),
+            beside.median,
+            alone.median
         );
+        self.harm.push(format!(
+            "| {} | {} | {rate} | {} | {aim} | {:.2} | {:.2} |",
+            subject.table,
+            subject.durability.map_or("", promise),
+            ratios.text(),
+            beside.median,
+            alone.median
+        ));
     }
-    used("ours", rows, ours, servers);
-    for peer in peers {
-        used(peer.name, rows, &peer.runs, servers);
+
+    /// Prints all that was measured as tables in Markdown.
+    pub(crate) fn end(&self) {
+        if !self.contests.is_empty() {
+            println!(
+                "\n| case | table | commits | peer | ratio | aim | k/s, ours / peer | CPU s per \
+                 million, ours: program + servers | peer: program + servers | peak MiB, ours / \
+                 peer |\n|---|---|---|---|---|---|---|---|---|---|"
+            );
+            self.contests.iter().for_each(|line| println!("{line}"));
+        }
+        if !self.harm.is_empty() {
+            println!(
+                "\n| table | commits | copy | p99, beside / alone | aim | beside, ms | alone, ms |\n\
+                 |---|---|---|---|---|---|---|"
+            );
+            self.harm.iter().for_each(|line| println!("{line}"));
+        }
     }
+}
+
+/// How many times as fast ours was, in each pair.
+fn ratios(ours: &Runs<'_>, peer: &Runs<'_>) -> impl Iterator<Item = f64> {
+    ours.runs.iter().zip(&peer.runs).map(|(ours, peer)| ours.thousands() / peer.thousands())
+}
+
+/// A line of the table.
+fn line(subject: &Subject<'_>, ours: &Runs<'_>, peer: &Runs<'_>) -> String {
+    let cpu = |side: &Runs<'_>| {
+        let program = Spread::of(side.runs.iter().map(Run::cpu_per_million)).median;
+        let servers = Spread::of(side.runs.iter().map(|run| {
+            let places = 0..run.servers.len();
+            places.map(|place| run.server_per_million(place)).sum()
+        }));
+        if side.runs.iter().all(|run| run.servers.is_empty()) {
+            return format!("{program:.1}");
+        }
+        format!("{program:.1} + {:.1}", servers.median)
+    };
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {:.1} / {:.1} | {} | {} | {} / {} |",
+        subject.case,
+        subject.table,
+        subject.durability.map_or("", promise),
+        peer.name,
+        Spread::of(ratios(ours, peer)).text(),
+        peer.aim.map_or_else(String::new, |aim| format!("{aim:.2}")),
+        rate(ours),
+        rate(peer),
+        cpu(ours),
+        cpu(peer),
+        peak(ours),
+        peak(peer),
+    )
 }
 
 /// Prints the rate of a side, and what it used.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn used(name: &str, rows: u64, runs: &[Run], servers: &[&str]) {
-    let rate = spread(runs.iter().map(|run| thousands(rows, run.cost.seconds))).median;
-    let millions = rows as f64 / 1e6;
-    let client = spread(runs.iter().map(|run| run.cost.cpu_seconds / millions)).median;
+fn used(side: &Runs<'_>, servers: &[&str]) {
+    let client = Spread::of(side.runs.iter().map(Run::cpu_per_million)).median;
     let servers: String = servers
         .iter()
         .enumerate()
         .map(|(place, server)| {
-            let used = runs.iter().filter_map(|run| run.servers.get(place));
-            format!(", {server} {:.1}", spread(used.map(|seconds| seconds / millions)).median)
+            let used = side.runs.iter().map(|run| run.server_per_million(place));
+            format!(", {server} {:.1}", Spread::of(used).median)
         })
         .collect();
-    let peak = runs.iter().map(|run| run.cost.peak_bytes).max().unwrap_or(0);
     println!(
-        "    {name:<24} {rate:>5.0} k/s; CPU s per million: itself {client:.1}{servers}; peak {:.0} MiB",
-        peak as f64 / f64::from(1 << 20),
+        "    {:<24} {:>5.1} k/s; CPU s per million: itself {client:.1}{servers}; peak {} MiB",
+        side.name,
+        rate(side),
+        peak(side)
     );
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn thousands(rows: u64, seconds: f64) -> f64 {
-    rows as f64 / seconds / 1_000.0
+fn rate(side: &Runs<'_>) -> f64 {
+    Spread::of(side.runs.iter().map(Run::thousands)).median
 }
 
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
-fn spread(values: impl Iterator<Item = f64>) -> Spread {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    Spread { min: at(0), median: at(values.len() / 2), max: at(values.len().saturating_sub(1)) }
+/// The most memory of any run, in MiB.
+fn peak(side: &Runs<'_>) -> u64 {
+    side.runs.iter().map(|run| run.cost.peak_bytes).max().unwrap_or(0) >> 20
 }

@@ -2,7 +2,8 @@
 
 use crate::child::{Cost, Failure};
 use crate::cpu;
-use crate::report;
+use crate::report::{self, Report};
+use servers::Durability;
 
 /// Connections to the target of a peer: as many as ours has workers.
 pub(crate) const CONNECTIONS: u64 = 2;
@@ -11,6 +12,11 @@ pub(crate) const CONNECTIONS: u64 = 2;
 pub(crate) trait Side {
     /// Its name, for people.
     fn name(&self) -> &str;
+
+    /// How many records its work is, where that is not all: rates are compared, not times.
+    fn rows(&self) -> Option<u64> {
+        None
+    }
 
     /// Makes everything as it is before the work. Does not count.
     fn prepare(&self) -> Result<(), Failure>;
@@ -24,26 +30,42 @@ pub(crate) trait Side {
 
 /// A side that ours is compared with.
 pub(crate) struct Peer<'a> {
-    pub(crate) side: &'a dyn Side,
+    pub(crate) side: Box<dyn Side + 'a>,
     /// How many times as fast ours should be.
     pub(crate) aim: Option<f64>,
+}
+
+impl<'a> Peer<'a> {
+    pub(crate) fn new(side: impl Side + 'a, aim: Option<f64>) -> Self {
+        Self { side: Box::new(side), aim }
+    }
 }
 
 /// What one run of a side cost, the servers included.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
+    /// Records that were worked on.
+    pub(crate) rows: u64,
     pub(crate) cost: Cost,
     /// CPU seconds of each server meanwhile.
     pub(crate) servers: Vec<f64>,
 }
 
+/// What is done, on what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) case: &'a str,
+    pub(crate) table: &'a str,
+    /// What commits promise, on servers.
+    pub(crate) durability: Option<Durability>,
+}
+
 /// Ours and its peers on the same work.
 pub(crate) struct Contest<'a> {
-    /// What is done, on what.
-    pub(crate) name: String,
+    pub(crate) subject: Subject<'a>,
     pub(crate) rows: u64,
     pub(crate) ours: &'a dyn Side,
-    pub(crate) peers: Vec<Peer<'a>>,
+    pub(crate) peers: &'a [Peer<'a>],
     /// The servers' names and process ids.
     pub(crate) servers: Vec<(&'static str, u32)>,
 }
@@ -56,41 +78,48 @@ pub(crate) struct Runs<'a> {
 }
 
 impl Contest<'_> {
-    /// Runs every side `runs` times, in turn, and prints how ours compares.
-    pub(crate) fn hold(&self, runs: usize) -> Result<(), Failure> {
-        report::begin(&self.name, runs);
-        let side = |side: &dyn Side| self.run(side);
-        let mut ours = Vec::new();
-        let mut peers: Vec<Vec<Run>> = self.peers.iter().map(|_| Vec::new()).collect();
+    /// Runs every side `runs` times, in turn, and prints how ours compares: each pair at once, then
+    /// all.
+    pub(crate) fn hold(&self, runs: usize, report: &mut Report) -> Result<(), Failure> {
+        report::begin(&self.subject, runs);
+        let mut ours = Runs { name: self.ours.name(), aim: None, runs: Vec::new() };
+        let mut peers: Vec<Runs<'_>> = self
+            .peers
+            .iter()
+            .map(|peer| Runs { name: peer.side.name(), aim: peer.aim, runs: Vec::new() })
+            .collect();
         for round in 0..runs {
             // Whoever comes first finds the machine as the round before has left it.
             if round % 2 == 0 {
-                ours.push(side(self.ours)?);
+                ours.runs.push(self.run(self.ours)?);
             }
             for (peer, runs) in self.peers.iter().zip(&mut peers) {
-                runs.push(side(peer.side)?);
+                runs.runs.push(self.run(&*peer.side)?);
+                if round % 2 == 0 {
+                    report::pair(&self.subject, round, &ours, runs);
+                }
             }
             if round % 2 == 1 {
-                ours.push(side(self.ours)?);
+                ours.runs.push(self.run(self.ours)?);
+                peers.iter().for_each(|peer| report::pair(&self.subject, round, &ours, peer));
             }
         }
-        let peers = self.peers.iter().zip(peers);
-        let peers: Vec<Runs<'_>> = peers
-            .map(|(peer, runs)| Runs { name: peer.side.name(), aim: peer.aim, runs })
-            .collect();
         let servers: Vec<&str> = self.servers.iter().map(|(name, _)| *name).collect();
-        report::contest(&self.name, self.rows, &ours, &peers, &servers);
+        report.contest(&self.subject, &ours, &peers, &servers);
         Ok(())
     }
 
     fn run(&self, side: &dyn Side) -> Result<Run, Failure> {
-        side.prepare()?;
+        let rows = side.rows().unwrap_or(self.rows);
+        let failed = |error| format!("{}: {error}", side.name());
+        side.prepare().map_err(failed)?;
         let before = self.cpu();
-        let cost = side.run()?;
+        let cost = side.run().map_err(failed)?;
         let servers = self.cpu().iter().zip(before).map(|(after, before)| after - before).collect();
-        side.check().map_err(|error| format!("{}: {error}", side.name()))?;
-        report::ran(side.name(), self.rows, &cost);
-        Ok(Run { cost, servers })
+        side.check().map_err(failed)?;
+        let run = Run { rows, cost, servers };
+        report::ran(side.name(), &run);
+        Ok(run)
     }
 
     fn cpu(&self) -> Vec<f64> {

@@ -5,7 +5,9 @@ pub(crate) mod peer;
 
 use crate::case::Settings;
 use crate::child::{self, Cost, Failure};
-use crate::report::{self, Measured};
+use crate::report::Report;
+use crate::side::{Contest, Peer, Side, Subject};
+use crate::wait::wait;
 use std::path::PathBuf;
 
 /// Records in the table, unless asked for otherwise. The peers' rates hardly change beyond this.
@@ -14,7 +16,12 @@ const ROWS: u64 = 1_000_000;
 /// Records for each change of the stream.
 const ROWS_PER_CHANGE: u64 = 5;
 
-/// Where the cases work: everything they need is made once, what a run leaves is removed before the
+/// What the phases are compared with.
+pub(crate) const COPY_PEERS: &[&str] = &["the bare loop", "INSERT..SELECT in the engine"];
+pub(crate) const READ_PEERS: &[&str] = &["the SELECT pass over both files"];
+pub(crate) const APPLY_PEERS: &[&str] = &["the bare upsert loop"];
+
+/// Where a case works: everything it needs is made once, what a run leaves is removed before the
 /// next.
 pub(crate) struct Bench<'a> {
     dir: tempfile::TempDir,
@@ -22,12 +29,43 @@ pub(crate) struct Bench<'a> {
     rows: u64,
 }
 
+/// A side, of what it does.
+struct Work<P, R, C> {
+    name: &'static str,
+    prepare: P,
+    run: R,
+    check: C,
+}
+
+impl<P, R, C> Side for Work<P, R, C>
+where
+    P: Fn() -> Result<(), Failure>,
+    R: Fn() -> Result<Cost, Failure>,
+    C: Fn() -> Result<(), Failure>,
+{
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn prepare(&self) -> Result<(), Failure> {
+        (self.prepare)()
+    }
+
+    fn run(&self) -> Result<Cost, Failure> {
+        (self.run)()
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        (self.check)()
+    }
+}
+
 impl<'a> Bench<'a> {
     /// Makes the source.
-    pub(crate) async fn new(settings: &'a Settings) -> Result<Self, Failure> {
+    pub(crate) fn new(settings: &'a Settings) -> Result<Self, Failure> {
         let rows = settings.rows.unwrap_or(ROWS);
         let bench = Self { dir: tempfile::tempdir()?, settings, rows };
-        data::fill_source(&bench.path("source.db"), rows).await?;
+        wait(data::fill_source(&bench.path("source.db"), rows))?;
         Ok(bench)
     }
 
@@ -66,87 +104,111 @@ impl<'a> Bench<'a> {
     }
 
     /// A migration that has not begun: an empty target file, no checkpoint, no lock.
-    async fn fresh(&self) -> Result<(), Failure> {
-        self.remove(&["target.db", "checkpoint.db", "locks.db", "peer.db"])?;
-        data::create_target(&self.path("target.db")).await?;
+    fn fresh(&self) -> Result<(), Failure> {
+        self.remove(&["target.db", "checkpoint.db", "locks.db"])?;
+        wait(data::create_target(&self.path("target.db")))?;
         std::fs::write(self.path("plan.toml"), data::plan())?;
         self.phase("dual-write", &["set-up"])?;
         Ok(())
     }
 
+    /// Ours and those of the peers that were asked for.
+    fn hold(
+        &self,
+        report: &mut Report,
+        (case, rows): (&str, u64),
+        ours: &dyn Side,
+        mut peers: Vec<Peer<'_>>,
+    ) -> Result<(), Failure> {
+        peers.retain(|peer| self.settings.wants_peer(peer.side.name()));
+        let case = format!("{case} SQLite to SQLite");
+        Contest {
+            subject: Subject { case: &case, table: "followers", durability: None },
+            rows,
+            ours,
+            peers: &peers,
+            servers: Vec::new(),
+        }
+        .hold(self.settings.runs, report)
+    }
+
     /// The copy beside a bare loop, and beside what the engine does by itself.
-    pub(crate) async fn backfill(&self) -> Result<(), Failure> {
-        report::begin("backfill", self.settings.runs);
-        let (mut pairs, mut limits) = (Vec::new(), Vec::new());
-        for _ in 0..self.settings.runs {
-            self.fresh().await?;
-            let ours = self.phase("backfill", &["run"])?;
-            data::expect_rows(&self.path("target.db"), self.rows).await?;
-            pairs.push((ours, self.copy("bare-copy").await?));
-            limits.push((ours, self.copy("attached-copy").await?));
-        }
-        let (name, of) = ("backfill", "a bare copy loop");
-        report::case(&Measured { name, of, aim: Some(1.0), rows: self.rows, pairs });
-        let (name, of) = ("backfill, the limit", "INSERT..SELECT in the engine");
-        report::case(&Measured { name, of, aim: None, rows: self.rows, pairs: limits });
-        Ok(())
+    pub(crate) fn backfill(&self, report: &mut Report) -> Result<(), Failure> {
+        let ours = Work {
+            name: "ours",
+            prepare: || self.fresh(),
+            run: || self.phase("backfill", &["run"]),
+            check: || wait(data::expect_rows(&self.path("target.db"), self.rows)),
+        };
+        let copy = |name, command: &'static str| Work {
+            name,
+            prepare: || self.remove(&["peer.db"]),
+            run: move || {
+                self.peer(&[command.to_owned(), self.text("source.db"), self.text("peer.db")])
+            },
+            check: || wait(data::expect_rows(&self.path("peer.db"), self.rows)),
+        };
+        let peers = vec![
+            Peer::new(copy("the bare loop", "bare-copy"), Some(1.0)),
+            Peer::new(copy("INSERT..SELECT in the engine", "attached-copy"), None),
+        ];
+        self.hold(report, ("backfill", self.rows), &ours, peers)
     }
 
-    /// Runs a peer of the copy into a file of its own.
-    async fn copy(&self, peer: &str) -> Result<Cost, Failure> {
-        self.remove(&["peer.db"])?;
-        let cost = self.peer(&[peer.to_owned(), self.text("source.db"), self.text("peer.db")])?;
-        data::expect_rows(&self.path("peer.db"), self.rows).await?;
-        Ok(cost)
-    }
-
-    pub(crate) async fn verify(&self) -> Result<(), Failure> {
-        report::begin("verify", self.settings.runs);
-        self.fresh().await?;
+    /// The comparison of two equal tables beside reading both.
+    pub(crate) fn verify(&self, report: &mut Report) -> Result<(), Failure> {
+        self.fresh()?;
         self.phase("backfill", &["run"])?;
-        let mut pairs = Vec::new();
-        for _ in 0..self.settings.runs {
-            let ours = self.phase("verify", &["run", "--restart"])?;
-            let theirs = self.peer(&[
-                "bare-read".to_owned(),
-                self.text("source.db"),
-                self.text("target.db"),
-            ])?;
-            pairs.push((ours, theirs));
-        }
-        let of = "one SELECT pass over both files";
-        report::case(&Measured { name: "verify", of, aim: Some(0.5), rows: self.rows, pairs });
-        Ok(())
+        let ours = Work {
+            name: "ours",
+            prepare: || Ok(()),
+            run: || self.phase("verify", &["run", "--restart"]),
+            check: || Ok(()),
+        };
+        let pass = Work {
+            name: "the SELECT pass over both files",
+            prepare: || Ok(()),
+            run: || {
+                self.peer(&["bare-read".into(), self.text("source.db"), self.text("target.db")])
+            },
+            check: || Ok(()),
+        };
+        self.hold(report, ("verify", self.rows), &ours, vec![Peer::new(pass, Some(0.5))])
     }
 
-    pub(crate) async fn dual_write(&self) -> Result<(), Failure> {
-        report::begin("dual-write", self.settings.runs);
-        let changes_max = self.rows / ROWS_PER_CHANGE * 2;
-        let changes = data::changes(changes_max, self.rows);
-        let mut pairs = Vec::new();
-        for _ in 0..self.settings.runs {
+    /// The live path beside a bare upsert loop.
+    pub(crate) fn dual_write(&self, report: &mut Report) -> Result<(), Failure> {
+        let count = self.rows / ROWS_PER_CHANGE * 2;
+        let changes = data::changes(count, self.rows);
+        let ours = Work {
+            name: "ours",
             // The stream lies after the start position, so it is written anew for each run.
-            data::clear_outbox(&self.path("source.db")).await?;
-            self.fresh().await?;
-            data::fill_outbox(&self.path("source.db"), &changes).await?;
-            let ours = self.phase("dual-write", &["run", "--until-drained"])?;
-            let theirs = self.peer(&[
-                "bare-apply".to_owned(),
-                self.text("peer.db"),
-                changes_max.to_string(),
-                self.rows.to_string(),
-            ])?;
-            data::expect_equal(&self.path("target.db"), &self.path("peer.db")).await?;
-            pairs.push((ours, theirs));
+            prepare: || {
+                wait(data::clear_outbox(&self.path("source.db")))?;
+                self.fresh()?;
+                Ok(wait(data::fill_outbox(&self.path("source.db"), &changes))?)
+            },
+            run: || self.phase("dual-write", &["run", "--until-drained"]),
+            check: || self.expect_equal(),
+        };
+        let bare = Work {
+            name: "the bare upsert loop",
+            prepare: || self.remove(&["peer.db"]),
+            run: || {
+                let (count, rows) = (count.to_string(), self.rows.to_string());
+                self.peer(&["bare-apply".into(), self.text("peer.db"), count, rows])
+            },
+            check: || self.expect_equal(),
+        };
+        self.hold(report, ("dual-write", count), &ours, vec![Peer::new(bare, Some(0.6))])
+    }
+
+    /// Fails if ours and the peer come to different states; whoever runs first has none to compare.
+    fn expect_equal(&self) -> Result<(), Failure> {
+        let (ours, peer) = (self.path("target.db"), self.path("peer.db"));
+        if ours.exists() && peer.exists() {
+            wait(data::expect_equal(&ours, &peer))?;
         }
-        let of = "a bare prepared upsert loop";
-        report::case(&Measured {
-            name: "dual-write",
-            of,
-            aim: Some(0.6),
-            rows: changes_max,
-            pairs,
-        });
         Ok(())
     }
 }

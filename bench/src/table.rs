@@ -14,6 +14,8 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     /// Its columns with the types that every engine here knows.
     pub(crate) columns: &'static [(&'static str, &'static str)],
+    /// A number in it that live updates count up.
+    pub(crate) counter: &'static str,
     /// The values of the record `i`, in MariaDB's words and in PostgreSQL's, in which md5 and left
     /// are the same.
     pub(crate) values: &'static str,
@@ -28,6 +30,7 @@ const NARROW: Table = Table {
         ("amount", "BIGINT"),
         ("label", "VARCHAR(20)"),
     ],
+    counter: "amount",
     values: "i, i * 7919 % 1000003, i * 31 % 65521, concat('label-', i % 100003)",
 };
 
@@ -35,6 +38,7 @@ const NARROW: Table = Table {
 const WIDE: Table = Table {
     name: "wide",
     columns: &[("id", "BIGINT"), ("k", "BIGINT"), ("c", "VARCHAR(120)"), ("pad", "VARCHAR(60)")],
+    counter: "k",
     values: "i, i * 7919 % 1000003, \
              left(concat(md5(concat('a', i)), '-', md5(concat('b', i)), '-', md5(concat('c', i)), \
              '-', md5(concat('d', i))), 119), \

@@ -12,6 +12,8 @@ pub(super) struct Pgloader<'a> {
 }
 
 impl<'a> Pgloader<'a> {
+    pub(super) const NAME: &'static str = "pgloader";
+
     /// Installs it, and writes what it is to do.
     pub(super) fn new(
         bed: &'a Bed<MariaDb, Postgres>,
@@ -35,7 +37,7 @@ impl<'a> Pgloader<'a> {
 
 impl Side for Pgloader<'_> {
     fn name(&self) -> &'static str {
-        "pgloader"
+        Self::NAME
     }
 
     fn prepare(&self) -> Result<(), Failure> {
@@ -47,7 +49,7 @@ impl Side for Pgloader<'_> {
         let root = self.dir.path().join("log").display().to_string();
         // Its own default of memory ends it in the middle.
         let args = ["--dynamic-space-size", "4096", "--root-dir", &root, &load];
-        child::run(Path::new("pgloader"), &args.map(str::to_owned))
+        child::run(Path::new(Self::NAME), &args.map(str::to_owned))
     }
 
     fn check(&self) -> Result<(), Failure> {

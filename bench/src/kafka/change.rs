@@ -18,67 +18,97 @@ const INSERTS: u32 = 35;
 const DUPLICATES: u32 = 10;
 const LATE: u32 = 1;
 
-/// One message.
-#[derive(Debug, Clone)]
-pub(super) struct Message {
+/// One change, as the source has committed it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change {
+    /// The how manieth of all changes it is.
+    pub(super) made: u64,
     pub(super) id: u64,
-    pub(super) key: String,
-    pub(super) value: String,
+    /// The record's amount before, of an update and a delete.
+    pub(super) before: Option<i64>,
+    /// And after, of an update and an insert.
+    pub(super) after: Option<i64>,
 }
 
-/// What the table holds when all is applied in commit order.
+/// What the table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) messages: u64,
+pub(crate) struct State {
     pub(crate) records: u64,
     /// The sum of all amounts.
     pub(crate) amount: i64,
 }
 
-/// Draws `count` messages over `rows` records, hands them to `send` in the order in which they are
-/// sent, and says what they come to.
+/// What a stream comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) messages: u64,
+    /// When all is applied in commit order.
+    pub(crate) committed: State,
+    /// When all is applied in the order in which it came.
+    pub(crate) arrived: State,
+}
+
+/// The amount of each record.
+#[derive(Debug, Default)]
+struct Amounts(HashMap<u64, i64>);
+
+impl Amounts {
+    /// Sets or removes a record, and says what it was.
+    fn set(&mut self, id: u64, amount: Option<i64>) -> Option<i64> {
+        match amount {
+            Some(amount) => self.0.insert(id, amount),
+            None => self.0.remove(&id),
+        }
+    }
+
+    fn state(&self) -> State {
+        let records = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
+        State { records, amount: self.0.values().sum() }
+    }
+}
+
+/// Draws changes of `rows` records for `count` messages, hands them to `send` in the order in which
+/// they are sent, and says what they come to.
 pub(super) fn each<E>(
     count: u64,
     rows: u64,
-    mut send: impl FnMut(&Message) -> Result<(), E>,
+    mut send: impl FnMut(&Change) -> Result<(), E>,
 ) -> Result<End, E> {
     let mut random = StdRng::seed_from_u64(SEED);
-    let mut amounts: HashMap<u64, i64> = HashMap::new();
-    let mut later: VecDeque<(u64, Message)> = VecDeque::new();
+    let (mut committed, mut arrived) = (Amounts::default(), Amounts::default());
+    let mut later: VecDeque<(u64, Change)> = VecDeque::new();
     let (mut sent, mut made) = (0, 0);
+    let mut send = |change: &Change| {
+        arrived.set(change.id, change.after);
+        send(change)
+    };
     while sent < count {
-        if let Some((_, message)) = later.pop_front_if(|(due, _)| *due <= sent) {
-            send(&message)?;
-            sent += 1;
-            continue;
-        }
         // What is held back has to fit in at the end too.
-        if u64::try_from(later.len()).unwrap_or(u64::MAX) >= count - sent {
-            let Some((_, message)) = later.pop_front() else { break };
-            send(&message)?;
+        let is_full = u64::try_from(later.len()).unwrap_or(u64::MAX) >= count - sent;
+        if let Some((_, change)) = later.pop_front_if(|(due, _)| *due <= sent || is_full) {
+            send(&change)?;
             sent += 1;
             continue;
         }
         made += 1;
-        let message = change(&mut random, made, rows, &mut amounts);
+        let change = change(&mut random, made, rows, &mut committed);
         let due = sent + LATER as u64;
         let chance = random.random_range(0..100);
         if chance < LATE {
-            later.push_back((due, message));
+            later.push_back((due, change));
             continue;
         }
-        send(&message)?;
+        send(&change)?;
         sent += 1;
         if chance < LATE + DUPLICATES {
-            later.push_back((due, message));
+            later.push_back((due, change));
         }
     }
-    let records = u64::try_from(amounts.len()).unwrap_or(u64::MAX);
-    Ok(End { messages: sent, records, amount: amounts.values().sum() })
+    Ok(End { messages: sent, committed: committed.state(), arrived: arrived.state() })
 }
 
 /// The next change that is committed.
-fn change(random: &mut StdRng, made: u64, rows: u64, amounts: &mut HashMap<u64, i64>) -> Message {
+fn change(random: &mut StdRng, made: u64, rows: u64, amounts: &mut Amounts) -> Change {
     let kind = random.random_range(0..100);
     let skewed = random.random::<f64>().powi(3);
     #[expect(
@@ -90,35 +120,8 @@ fn change(random: &mut StdRng, made: u64, rows: u64, amounts: &mut HashMap<u64, 
     let drawn = (skewed * rows as f64) as u64;
     let id = if (UPDATES..UPDATES + INSERTS).contains(&kind) { rows + made } else { drawn };
     let amount: i64 = random.random_range(0..1_000_000);
-    let row = |amount: i64| {
-        format!(
-            r#"{{"id":{id},"owner":{},"amount":{amount},"label":"label-{}"}}"#,
-            id * 7_919 % 1_000_003,
-            id % 100_003
-        )
-    };
-    let is_delete = kind >= UPDATES + INSERTS;
-    let before = if is_delete { amounts.remove(&id) } else { amounts.insert(id, amount) };
-    let after = if is_delete { "null".to_owned() } else { row(amount) };
-    let op = match (is_delete, before) {
-        (true, _) => "d",
-        (false, None) => "c",
-        (false, Some(_)) => "u",
-    };
+    let after = (kind < UPDATES + INSERTS).then_some(amount);
     // A delete of what is not there is not logged; here it stands for one, with what it took.
-    let before = match (is_delete, before) {
-        (_, Some(amount)) => row(amount),
-        (true, None) => row(0),
-        (false, None) => "null".to_owned(),
-    };
-    Message { id, key: format!(r#"{{"id":{id}}}"#), value: envelope(&before, &after, op, made) }
-}
-
-/// As `io.debezium.connector.mariadb` sends it, without schema.
-fn envelope(before: &str, after: &str, op: &str, made: u64) -> String {
-    let millis = 1_795_222_000_000 + made / 10;
-    let (file, position) = (1 + made / 1_000_000, 400 + made % 1_000_000 * 500);
-    format!(
-        r#"{{"before":{before},"after":{after},"source":{{"version":"3.5.0.Final","connector":"mariadb","name":"bench","ts_ms":{millis},"snapshot":"false","db":"bench","sequence":null,"ts_us":{millis}000,"ts_ns":{millis}000000,"table":"narrow","server_id":1,"gtid":"0-1-{made}","file":"binlog.{file:06}","pos":{position},"row":0,"thread":7,"query":null}},"transaction":null,"op":"{op}","ts_ms":{millis},"ts_us":{millis}123,"ts_ns":{millis}123456}}"#
-    )
+    let before = amounts.set(id, after).or(if after.is_none() { Some(0) } else { None });
+    Change { made, id, before, after }
 }

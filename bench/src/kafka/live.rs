@@ -1,6 +1,7 @@
 //! Our side of the live path, and what all sides share.
 
-use super::change::End;
+use super::change::{self, End, State};
+use super::form::Form;
 use super::{brokers, topic};
 use crate::bed::{DATABASE, Store};
 use crate::case::Settings;
@@ -15,29 +16,32 @@ use servers::{Durability, Kafka, MariaDb};
 /// up; the others read it after us.
 pub(super) const TOPIC: &str = "bench.bench.narrow";
 
-/// The servers and the filled topic.
+/// The table that the messages are about.
+pub(super) const TABLE: &str = "narrow";
+
+/// The servers and the topic.
 pub(super) struct Place<'a> {
     pub(super) kafka: &'a Kafka,
     source: MariaDb,
     pub(super) target: MariaDb,
     pub(super) table: &'static Table,
     pub(super) sent: End,
-    rows: u64,
+    pub(super) rows: u64,
 }
 
 impl<'a> Place<'a> {
-    /// Fills the topic.
+    /// Makes the topic.
     pub(super) fn new(
         settings: &Settings,
         kafka: &'a Kafka,
         source: MariaDb,
         target: MariaDb,
     ) -> Result<Self, Failure> {
-        let (table, rows) = (Table::named("narrow")?, settings.server_rows());
+        let (table, rows) = (Table::named(TABLE)?, settings.server_rows());
         // It only tells its columns.
         Store::empty(&source, table)?;
         topic::make(kafka, TOPIC)?;
-        let sent = topic::fill(&brokers(kafka), TOPIC, rows, rows)?;
+        let sent = change::each(rows, rows, |_| Ok::<_, Failure>(()))?;
         Ok(Self { kafka, source, target, table, sent, rows })
     }
 
@@ -55,15 +59,19 @@ impl<'a> Place<'a> {
         self.target.empty(self.table)
     }
 
-    /// How many records the target holds, and the sum of their amounts.
-    pub(super) fn found(&self) -> Result<(u64, i64), Failure> {
+    /// Fails if the target does not hold this.
+    pub(super) fn expect(&self, state: State) -> Result<(), Failure> {
         let found = self.target.sql(&format!(
             "SELECT count(*), coalesce(sum(amount), 0) FROM {DATABASE}.{}",
             self.table.name
         ))?;
         let mut found = found.split_whitespace();
         let (records, amount) = (found.next().unwrap_or(""), found.next().unwrap_or(""));
-        Ok((records.parse()?, amount.parse()?))
+        let found = State { records: records.parse()?, amount: amount.parse()? };
+        if found == state {
+            return Ok(());
+        }
+        Err(format!("the target holds {found:?}, which is not {state:?}").into())
     }
 }
 
@@ -97,8 +105,8 @@ impl Side for Live<'_> {
         topic::remove(self.place.kafka, TOPIC)?;
         topic::make(self.place.kafka, TOPIC)?;
         self.folder.run("dual-write", &["set-up"])?;
-        let sent =
-            topic::fill(&brokers(self.place.kafka), TOPIC, self.place.rows, self.place.rows)?;
+        let (brokers, size) = (brokers(self.place.kafka), (self.place.rows, self.place.rows));
+        let sent = topic::fill(&brokers, TOPIC, Form::Envelope, size)?;
         if sent == self.place.sent {
             return Ok(());
         }
@@ -110,10 +118,6 @@ impl Side for Live<'_> {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        let (found, end) = (self.place.found()?, self.place.sent);
-        if found == (end.records, end.amount) {
-            return Ok(());
-        }
-        Err(format!("the target holds {found:?}, which is not {end:?}").into())
+        self.place.expect(self.place.sent.committed)
     }
 }

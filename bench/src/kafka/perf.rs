@@ -9,9 +9,13 @@ pub(super) struct ConsumerPerformance<'a> {
     pub(super) place: &'a Place<'a>,
 }
 
+impl ConsumerPerformance<'_> {
+    pub(super) const NAME: &'static str = "ConsumerPerformance";
+}
+
 impl Side for ConsumerPerformance<'_> {
     fn name(&self) -> &'static str {
-        "ConsumerPerformance"
+        Self::NAME
     }
 
     fn prepare(&self) -> Result<(), Failure> {

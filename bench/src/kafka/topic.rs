@@ -2,6 +2,7 @@
 
 use super::PARTITIONS;
 use super::change::{self, End};
+use super::form::{self, Form};
 use crate::child::Failure;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -32,30 +33,62 @@ pub(super) fn remove(kafka: &Kafka, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fills a topic with `count` changes of `rows` records.
-pub(super) fn fill(brokers: &str, topic: &str, count: u64, rows: u64) -> Result<End, Failure> {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("linger.ms", "20")
-        .set("batch.size", "1000000")
-        .set("queue.buffering.max.messages", "500000")
-        .create()?;
-    let end = change::each(count, rows, |message| {
-        let partition = i32::try_from(message.id % PARTITIONS).unwrap_or(0);
+/// Ids of records that no change names, one for each partition: their messages are the last.
+pub(super) const LAST_ID: u64 = 1_200_000_000_000;
+
+/// Fills a topic with `count` messages about changes of `rows` records.
+pub(super) fn fill(
+    brokers: &str,
+    topic: &str,
+    form: Form,
+    (count, rows): (u64, u64),
+) -> Result<End, Failure> {
+    let producer = Producer::new(brokers, topic)?;
+    let end = change::each(count, rows, |change| {
+        producer.send(change.id, form.value(change).as_deref())
+    })?;
+    if form == Form::Flat {
+        for id in LAST_ID..LAST_ID + PARTITIONS {
+            producer.send(id, Some(&form::row(id, 0)))?;
+        }
+    }
+    producer.inner.flush(FLUSH_MAX)?;
+    Ok(end)
+}
+
+struct Producer<'a> {
+    inner: BaseProducer,
+    topic: &'a str,
+}
+
+impl<'a> Producer<'a> {
+    fn new(brokers: &str, topic: &'a str) -> Result<Self, Failure> {
+        let inner = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("linger.ms", "20")
+            .set("batch.size", "1000000")
+            .set("queue.buffering.max.messages", "500000")
+            .create()?;
+        Ok(Self { inner, topic })
+    }
+
+    /// Hands a record's message over; one without a value is a deletion.
+    fn send(&self, id: u64, value: Option<&str>) -> Result<(), KafkaError> {
+        let partition = i32::try_from(id % PARTITIONS).unwrap_or(0);
+        let key = form::key(id);
         loop {
-            let record = BaseRecord::to(topic)
-                .partition(partition)
-                .key(&message.key)
-                .payload(&message.value);
-            match producer.send(record) {
+            let record = BaseRecord::to(self.topic).partition(partition).key(&key);
+            let record = match value {
+                Some(value) => record.payload(value),
+                None => record,
+            };
+            match self.inner.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    producer.poll(FULL_WAIT);
+                    self.inner.poll(FULL_WAIT);
                 }
                 Err((error, _)) => return Err(error),
             }
         }
-    })?;
-    producer.flush(FLUSH_MAX)?;
-    Ok(end)
+    }
 }

@@ -5,8 +5,8 @@ use crate::bed::{Bed, Filled, Store};
 use crate::case::Settings;
 use crate::child::Failure;
 use crate::midflight::Midflight;
-use crate::report;
-use crate::side::Side as _;
+use crate::report::{self, Report};
+use crate::side::{Side as _, Subject};
 use crate::table::Table;
 use servers::MariaDb;
 use std::time::Duration;
@@ -19,27 +19,35 @@ const RATES: [Option<u32>; 5] = [Some(10_000), Some(20_000), Some(50_000), Some(
 
 /// The 99th percentile of 1,000 updates a second on the source, beside a copy at several rates.
 /// All servers are on this machine, so that the target's work counts as harm too.
-pub(crate) async fn harm(settings: &Settings) -> Result<(), Failure> {
+pub(crate) async fn harm(settings: &Settings, report: &mut Report) -> Result<(), Failure> {
     let rows = settings.server_rows();
     let bed = Bed { source: start(1)?, target: start(2)?, rows };
-    let filled = bed.fill(Table::named("narrow")?)?;
-    for &durability in &settings.durabilities {
-        bed.set_durability(durability)?;
-        report::begin(&format!("harm, {} commits", report::promise(durability)), settings.runs);
-        for rate in RATES {
-            let (mut alone, mut beside) = (Vec::new(), Vec::new());
-            for _ in 0..settings.runs {
-                alone.push(measure(&bed, rows).await?);
-                beside.push(measure_beside(settings, &bed, &filled, rate).await?);
+    for table in settings.tables_or(&["narrow"])? {
+        let filled = bed.fill(table)?;
+        for &durability in &settings.durabilities {
+            bed.set_durability(durability)?;
+            let subject = Subject { case: "harm", table: table.name, durability: Some(durability) };
+            report::begin(&subject, settings.runs);
+            for rate in RATES {
+                let (mut alone, mut beside) = (Vec::new(), Vec::new());
+                for _ in 0..settings.runs {
+                    alone.push(measure(&bed, table).await?);
+                    beside.push(measure_beside(settings, &bed, &filled, rate).await?);
+                }
+                let (rate, aim) = match rate {
+                    Some(rate) => (format!("at most {rate} rows/s"), ""),
+                    // The plan sets none by itself.
+                    None => ("no bound, the default".to_owned(), "1.10"),
+                };
+                report.harm(&subject, &rate, aim, &alone, &beside);
             }
-            report::harm(rate, report::promise(durability), &alone, &beside);
         }
     }
     Ok(())
 }
 
-async fn measure(bed: &Bed<MariaDb, MariaDb>, rows: u64) -> Result<f64, Failure> {
-    let mut found = updates::run(&Store::url(&bed.source), "narrow", rows, WINDOW).await?;
+async fn measure(bed: &Bed<MariaDb, MariaDb>, table: &Table) -> Result<f64, Failure> {
+    let mut found = updates::run(&Store::url(&bed.source), table, bed.rows, WINDOW).await?;
     let least = f64::from(updates::RATE) * WINDOW.as_secs_f64() * 0.95;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
     let count = found.count() as f64;
@@ -60,7 +68,10 @@ async fn measure_beside(
     copy.prepare()?;
     // It ends by itself if it is quick, and is killed if it is not: that harms nothing here.
     let mut running = copy.start()?;
-    let found = measure(bed, bed.rows).await;
+    let found = measure(bed, filled.table).await;
+    if running.try_wait()?.is_some() {
+        report::note("  the copy ended before the updates: with more --rows it lasts");
+    }
     running.kill()?;
     running.wait()?;
     found

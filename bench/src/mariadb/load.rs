@@ -15,6 +15,8 @@ pub(super) struct LoadData<'a> {
 }
 
 impl<'a> LoadData<'a> {
+    pub(super) const NAME: &'static str = "LOAD DATA";
+
     /// Writes the file.
     pub(super) fn new(
         bed: &'a Bed<MariaDb, MariaDb>,
@@ -36,7 +38,7 @@ impl<'a> LoadData<'a> {
 
 impl Side for LoadData<'_> {
     fn name(&self) -> &'static str {
-        "LOAD DATA"
+        Self::NAME
     }
 
     fn prepare(&self) -> Result<(), Failure> {

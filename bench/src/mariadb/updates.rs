@@ -1,6 +1,7 @@
 //! Live point updates at a fixed rate, and how long each of them took.
 
 use crate::child::Failure;
+use crate::table::Table;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::mysql::MySqlConnection;
@@ -38,15 +39,17 @@ impl Latencies {
 /// Updates records of a table for so long.
 pub(super) async fn run(
     url: &str,
-    table: &str,
+    table: &Table,
     rows: u64,
     time: Duration,
 ) -> Result<Latencies, Failure> {
     let begin = Instant::now();
     let mut sessions = JoinSet::new();
     for session in 0..SESSIONS {
-        let (url, table) = (url.to_owned(), table.to_owned());
-        sessions.spawn(async move { updates(&url, &table, rows, session, begin, time).await });
+        let (name, counter) = (table.name, table.counter);
+        let sql = format!("UPDATE {name} SET {counter} = {counter} + 1 WHERE id = ?");
+        let url = url.to_owned();
+        sessions.spawn(async move { updates(&url, &sql, rows, session, begin, time).await });
     }
     let mut all = Vec::new();
     while let Some(joined) = sessions.join_next().await {
@@ -57,7 +60,7 @@ pub(super) async fn run(
 
 async fn updates(
     url: &str,
-    table: &str,
+    sql: &str,
     rows: u64,
     session: u32,
     begin: Instant,
@@ -65,14 +68,13 @@ async fn updates(
 ) -> sqlx::Result<Vec<Duration>> {
     let mut random = StdRng::seed_from_u64(u64::from(session));
     let mut connection = MySqlConnection::connect(url).await?;
-    let sql = format!("UPDATE {table} SET amount = amount + 1 WHERE id = ?");
     let step = Duration::from_secs(1) / RATE;
     let mut due = begin + step * session;
     let mut latencies = Vec::new();
     while due < begin + WARM_UP + time {
         sleep_until(due).await;
         let id = random.random_range(1..=rows).cast_signed();
-        let query = sqlx::query(AssertSqlSafe(&*sql)).bind(id);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(id);
         connection.execute(query).await?;
         if due >= begin + WARM_UP {
             latencies.push(due.elapsed());
