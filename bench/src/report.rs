@@ -106,19 +106,21 @@ impl Report {
         &mut self,
         subject: &Subject<'_>,
         rate: &str,
-        aim: &str,
+        aim: Option<f64>,
         alone: &[f64],
         beside: &[f64],
     ) {
         let ratios = Spread::of(alone.iter().zip(beside).map(|(alone, beside)| beside / alone));
         let [alone, beside] = [alone, beside].map(|figures| Spread::of(figures.iter().copied()));
         println!(
-            "{}, copy at {rate}: p99 of an update {} x, aim {aim}; {:.2} ms against {:.2} ms",
+            "{}, copy with {rate}: p99 of an update {} x{}; {:.2} ms against {:.2} ms",
             title(subject),
             ratios.text(),
+            aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}")),
             beside.median,
             alone.median
         );
+        let aim = aim.map_or_else(String::new, |aim| format!("{aim:.2}"));
         self.harm.push(format!(
             "| {} | {} | {rate} | {} | {aim} | {:.2} | {:.2} |",
             subject.table,

@@ -35,9 +35,9 @@ pub(crate) async fn harm(settings: &Settings, report: &mut Report) -> Result<(),
                     beside.push(measure_beside(settings, &bed, &filled, rate).await?);
                 }
                 let (rate, aim) = match rate {
-                    Some(rate) => (format!("at most {rate} rows/s"), ""),
+                    Some(rate) => (format!("at most {rate} rows/s"), None),
                     // The plan sets none by itself.
-                    None => ("no bound, the default".to_owned(), "1.10"),
+                    None => ("no bound, the default".to_owned(), Some(1.1)),
                 };
                 report.harm(&subject, &rate, aim, &alone, &beside);
             }
