@@ -60,6 +60,15 @@ impl Batch {
         &self.schema
     }
 
+    /// The same records as those of another table, whose columns hold the same values in the same
+    /// order.
+    #[must_use]
+    pub fn as_of(&self, schema: &Arc<Schema>) -> Self {
+        debug_assert_eq!(self.schema.columns.len(), schema.columns.len());
+        let (bytes, ends) = (self.bytes.clone(), self.ends.clone());
+        Self { schema: Arc::clone(schema), bytes, ends }
+    }
+
     /// Number of whole records.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -134,11 +134,26 @@ impl TargetLayout {
     /// # Errors
     /// `Unreadable` for a value without an exact counterpart, with table, key and column.
     pub fn project(&self, rows: &Batch) -> Result<Batch> {
+        if self.takes_as_is() {
+            return Ok(rows.as_of(&self.schema));
+        }
         let mut out = Batch::new(Arc::clone(&self.schema));
         for row in rows.rows() {
             self.project_row(&row, &mut out)?;
         }
         Ok(out)
+    }
+
+    /// Whether every source record is a record of this table as it is.
+    fn takes_as_is(&self) -> bool {
+        let columns = self.schema.columns.iter().zip(&self.source.columns);
+        self.schema.columns.len() == self.source.columns.len()
+            && columns.zip(&self.mapping).enumerate().all(|(place, ((column, source), mapping))| {
+                mapping.from == place
+                    && matches!(mapping.conversion, Conversion::Same)
+                    && column.column_type == source.column_type
+                    && (column.nullable || !source.nullable)
+            })
     }
 
     /// Turns one source record into the next record of `out`, a batch of this table.

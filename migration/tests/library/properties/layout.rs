@@ -188,6 +188,24 @@ proptest! {
         prop_assert_eq!(target(&layout).is_complete(), all);
     }
 
+    // A batch whose records stay as they are is not taken apart.
+    #[test]
+    fn a_batch_is_projected_as_its_records_are_one_by_one(case in cases(), sorted in any::<bool>()) {
+        let mut case = case;
+        if sorted {
+            case.order.sort_unstable();
+        }
+        let layout = case.layout();
+        let rows = case.batch(&layout);
+        let mut one_by_one = Batch::new(Arc::clone(target(&layout).schema()));
+        for row in rows.rows() {
+            target(&layout).project_row(&row, &mut one_by_one).unwrap();
+        }
+        let there = target(&layout).project(&rows).unwrap();
+        prop_assert_eq!(there.schema(), one_by_one.schema());
+        prop_assert!(there.rows().map(|row| row.bytes()).eq(one_by_one.rows().map(|row| row.bytes())));
+    }
+
     #[test]
     fn the_range_key_is_the_source_key(case in cases()) {
         let layout = case.layout();
