@@ -16,6 +16,12 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use std::sync::Arc;
 
+/// Fewest records that a scan asks for, however large they have been so far.
+const ROWS_MIN: usize = 64;
+
+/// Most records that a scan asks for, however small they have been so far.
+const ROWS_MAX: usize = 1 << 20;
+
 /// A table up to this size is counted and cut exactly; a larger one by the planner's statistics and
 /// a sample.
 const EXACT_BYTES_MAX: i64 = 16 << 20;
@@ -31,8 +37,8 @@ pub(super) async fn scan(
     limit: ReadLimit,
 ) -> Result<Batch> {
     let mut session = store.pool.session().await?;
-    let form = store.shape(&mut session, &schema.table).await?.form(schema)?;
-    let reader = Reader { schema, form };
+    let shape = store.shape(&mut session, &schema.table).await?;
+    let reader = Reader { schema, form: shape.form(schema)? };
     let mut arguments = Arguments::default();
     let mut batch = Batch::new(Arc::clone(schema));
     let lower = after.map(|key| reader.edge(&mut arguments, key)).transpose()?;
@@ -40,9 +46,21 @@ pub(super) async fn scan(
     if upper == Some(Edge::Before(0)) {
         return Ok(batch);
     }
-    let sql = statement::scan(&reader.form, lower, upper, limit.rows_max.max(1));
-    reader.run(&mut session, sql, arguments, limit.bytes_max, &mut batch).await?;
+    // The server sends what it is asked for: not many more records than the bytes allow.
+    let rows_max =
+        shape.rows_in(limit.bytes_max).clamp(ROWS_MIN, ROWS_MAX).min(limit.rows_max).max(1);
+    let sql = statement::scan(&reader.form, lower, upper, rounded_up(rows_max));
+    let limit = ReadLimit { rows_max, ..limit };
+    reader.run(&mut session, sql, arguments, limit, &mut batch).await?;
+    shape.learn(batch.len(), batch.byte_count());
     Ok(batch)
+}
+
+/// The next of a few numbers, at most an eighth more: the planner has to see how many records are
+/// asked for, and a statement is prepared for each number.
+fn rounded_up(rows: usize) -> usize {
+    let step = (rows.next_power_of_two() / 16).max(1);
+    rows.div_ceil(step) * step
 }
 
 /// The records with these keys.
@@ -57,7 +75,8 @@ pub(super) async fn read(
     let reader = Reader { schema, form };
     let Some(arguments) = reader.keys(keys)? else { return Ok(batch) };
     let sql = statement::read(&reader.form);
-    reader.run(&mut session, sql, arguments, usize::MAX, &mut batch).await?;
+    let limit = ReadLimit { rows_max: usize::MAX, bytes_max: usize::MAX };
+    reader.run(&mut session, sql, arguments, limit, &mut batch).await?;
     Ok(batch)
 }
 
@@ -248,13 +267,13 @@ impl Reader<'_> {
         Ok(columns)
     }
 
-    /// Runs a query and appends what it finds, up to the record that crosses `bytes_max`.
+    /// Runs a query and appends what it finds, up to `limit` and the record that crosses its bytes.
     async fn run(
         &self,
         session: &mut Session<PgConnection>,
         sql: String,
         arguments: Arguments,
-        bytes_max: usize,
+        limit: ReadLimit,
         batch: &mut Batch,
     ) -> Result<()> {
         let mut rows = sqlx::query_with(AssertSqlSafe(sql), arguments.into_inner())
@@ -264,7 +283,8 @@ impl Reader<'_> {
             while let Some(row) = rows.try_next().await? {
                 // What is left of an answer has to be taken off the connection all the same.
                 if unreadable.is_none()
-                    && (batch.is_empty() || batch.byte_count() < bytes_max)
+                    && (batch.is_empty() || batch.byte_count() < limit.bytes_max)
+                    && batch.len() < limit.rows_max
                     && let Err(error) = self.push(&row, batch)
                 {
                     unreadable = Some(error);
@@ -337,6 +357,20 @@ impl Reader<'_> {
         match self.key_at(row, &self.schema.key) {
             Ok(key) => error.with("key", key).hint(hint),
             Err(_) => error.hint(hint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS_MAX, rounded_up};
+
+    #[test]
+    fn scans_ask_for_few_different_numbers_of_records() {
+        assert_eq!([1, 7, 17, 1000, 5000, 5120].map(rounded_up), [1, 7, 18, 1024, 5120, 5120]);
+        assert_eq!(rounded_up(ROWS_MAX), ROWS_MAX);
+        for rows in 1..20_000_usize {
+            assert!((rows..=rows + rows.div_ceil(8)).contains(&rounded_up(rows)), "{rows}");
         }
     }
 }

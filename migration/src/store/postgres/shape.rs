@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::value::ColumnType;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub(super) struct ShapeColumn {
     /// The collation's oid; 0 where there is nothing to sort by.
     pub(super) collation_oid: i64,
 }
+
+/// Size of a record that is assumed until some were read.
+const ROW_BYTES_GUESS: usize = 1024;
 
 /// The oid of the collation `"C"`.
 const C: i64 = 950;
@@ -77,6 +81,8 @@ pub(super) struct Shape {
     has_rules: bool,
     /// When it was read.
     pub(super) loaded: Instant,
+    /// Encoded size of a record, as the last scan found it.
+    row_bytes: AtomicUsize,
 }
 
 /// How the records of one schema are read and written.
@@ -121,9 +127,27 @@ impl Shape {
         let rows = bounded(rows.fetch_all(session.connection()?)).await;
         let rows = session.settle("read the catalogue", rows).map_err(of_table)?;
         let indexes = indexes(&rows)?;
-        let has_rules = get(&row, 4)?;
-        let loaded = Instant::now();
-        Ok(Self { table: table.to_owned(), quoted, columns, indexes, has_rules, loaded })
+        Ok(Self {
+            table: table.to_owned(),
+            quoted,
+            columns,
+            indexes,
+            has_rules: get(&row, 4)?,
+            loaded: Instant::now(),
+            row_bytes: AtomicUsize::new(ROW_BYTES_GUESS),
+        })
+    }
+
+    /// Records that come to about so many bytes.
+    pub(super) fn rows_in(&self, bytes: usize) -> usize {
+        bytes / self.row_bytes.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Remembers how large records are.
+    pub(super) fn learn(&self, rows: usize, bytes: usize) {
+        if let Some(row_bytes) = bytes.checked_div(rows) {
+            self.row_bytes.store(row_bytes, Ordering::Relaxed);
+        }
     }
 
     /// How the columns of `schema` store their values.
