@@ -343,7 +343,7 @@ impl Default for RawDualWrite {
 // Two workers read ahead of each other's writes; more only queue for one SQLite file.
 impl Default for RawBackfill {
     fn default() -> Self {
-        Self { batch_bytes_max: 1 << 20, batch_rows_max: 2_000, workers: 2, ranges: 16, rate: None }
+        Self { batch_bytes_max: 1 << 20, batch_rows_max: 5_000, workers: 2, ranges: 16, rate: None }
     }
 }
 
