@@ -75,10 +75,12 @@ impl Store for MariaDb {
         Ok(())
     }
 
+    /// As a number: what `conv` makes is text, whose sum is a float, written in another way than
+    /// PostgreSQL's.
     fn sum(&self, table: &Table) -> Result<String, Failure> {
         let sum = self.sql(&format!(
-            "SELECT concat(count(*), ' ', coalesce(sum(conv(left(md5(concat_ws('|', {})), 8), \
-             16, 10)), 0)) FROM {DATABASE}.{}",
+            "SELECT concat(count(*), ' ', coalesce(sum(cast(conv(left(md5(concat_ws('|', {})), 8), \
+             16, 10) AS UNSIGNED)), 0)) FROM {DATABASE}.{}",
             table.names(),
             table.name
         ))?;
