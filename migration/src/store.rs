@@ -14,6 +14,7 @@ mod step;
 mod supervised;
 mod transactional;
 mod walk;
+mod width;
 
 pub use horizon::Horizon;
 pub use memory::{MemoryDatabase, MemorySnapshot, MemoryStore};

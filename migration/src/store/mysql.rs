@@ -80,11 +80,15 @@ impl MysqlStore {
     /// What the server knows of a table.
     async fn shape(&self, table: &str) -> Result<Arc<Shape>> {
         let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
-        if let Some(shape) = known.filter(|shape| shape.loaded.elapsed() < SHAPE_AGE_MAX) {
-            return Ok(shape);
+        if let Some(shape) = known.as_ref().filter(|it| it.loaded.elapsed() < SHAPE_AGE_MAX) {
+            return Ok(Arc::clone(shape));
         }
         let mut session = self.database.session().await?;
-        let shape = Arc::new(Shape::load(&mut session, &self.database, table).await?);
+        let mut shape = Shape::load(&mut session, &self.database, table).await?;
+        if let Some(known) = known {
+            shape.width = known.width.clone();
+        }
+        let shape = Arc::new(shape);
         let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         shapes.insert(table.to_owned(), Arc::clone(&shape));
         Ok(shape)

@@ -93,10 +93,14 @@ impl PostgresStore {
     /// What PostgreSQL knows of a table.
     async fn shape(&self, session: &mut Session<PgConnection>, table: &str) -> Result<Arc<Shape>> {
         let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
-        if let Some(shape) = known.filter(|shape| shape.loaded.elapsed() < SHAPE_AGE_MAX) {
-            return Ok(shape);
+        if let Some(shape) = known.as_ref().filter(|it| it.loaded.elapsed() < SHAPE_AGE_MAX) {
+            return Ok(Arc::clone(shape));
         }
-        let shape = Arc::new(Shape::load(session, table).await?);
+        let mut shape = Shape::load(session, table).await?;
+        if let Some(known) = known {
+            shape.width = known.width.clone();
+        }
+        let shape = Arc::new(shape);
         let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         shapes.insert(table.to_owned(), Arc::clone(&shape));
         Ok(shape)

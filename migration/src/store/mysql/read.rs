@@ -16,9 +16,6 @@ use sqlx::{Column as _, Row};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Fewest records that a scan asks for, however large they have been so far.
-const ROWS_MIN: usize = 64;
-
 /// Most keys that are passed over in one statement on the way to a split point: a fraction of a
 /// second, so that no statement runs into its bound.
 const STEP_MAX: u64 = 500_000;
@@ -43,12 +40,10 @@ pub(super) async fn scan(
         return Ok(batch);
     }
     let bounds = Bounds { lower: lower.filter(|columns| *columns > 0), upper };
-    // The server sends what it is asked for: not many more records than the bytes allow.
-    let rows_max = shape.rows_in(limit.bytes_max).max(ROWS_MIN).min(limit.rows_max).max(1);
-    add(&mut arguments, u64::try_from(rows_max).unwrap_or(u64::MAX))?;
+    add(&mut arguments, u64::try_from(shape.width.rows(limit)).unwrap_or(u64::MAX))?;
     let sql = statement::scan(schema, shape.index_of(schema), bounds);
     reader.run(sql, arguments, limit.bytes_max, &mut batch).await?;
-    shape.learn(batch.len(), batch.byte_count());
+    shape.width.learn(batch.len(), batch.byte_count());
     reader.check_order(&batch, after, until)?;
     Ok(batch)
 }

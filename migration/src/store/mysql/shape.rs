@@ -5,10 +5,10 @@ use super::value::Storage;
 use crate::batch::Schema;
 use crate::driver::mysql::{Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::width::Width;
 use crate::value::ColumnType;
 use sqlx::Row;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// A column as the server declares it.
@@ -180,12 +180,8 @@ pub(super) struct Shape {
     pub(super) columns: Vec<ShapeColumn>,
     pub(super) unique: Vec<Unique>,
     pub(super) loaded: Instant,
-    /// Encoded bytes of a record, as the last scan found them.
-    row_bytes: AtomicUsize,
+    pub(super) width: Width,
 }
-
-/// What a record is taken for before the first was read.
-const ROW_BYTES_GUESS: usize = 1024;
 
 impl Shape {
     /// Reads the catalogue.
@@ -229,7 +225,7 @@ impl Shape {
             columns: columns.map_err(decoded)?,
             unique: unique(&rows).map_err(decoded)?,
             loaded: Instant::now(),
-            row_bytes: AtomicUsize::new(ROW_BYTES_GUESS),
+            width: Width::default(),
         })
     }
 
@@ -292,18 +288,6 @@ impl Shape {
         self.unique.iter().any(|unique| {
             unique.columns.len() != schema.key.len() || !unique.columns.iter().all(is_key)
         })
-    }
-
-    /// Records that come to about so many bytes.
-    pub(super) fn rows_in(&self, bytes: usize) -> usize {
-        bytes / self.row_bytes.load(Ordering::Relaxed).max(1)
-    }
-
-    /// Remembers how large records are.
-    pub(super) fn learn(&self, rows: usize, bytes: usize) {
-        if let Some(row_bytes) = bytes.checked_div(rows) {
-            self.row_bytes.store(row_bytes, Ordering::Relaxed);
-        }
     }
 
     pub(super) fn column(&self, name: &str) -> Result<&ShapeColumn> {

@@ -16,9 +16,6 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _, ValueRef as _};
 use std::sync::Arc;
 
-/// Fewest records that a scan asks for, however large they have been so far.
-const ROWS_MIN: usize = 64;
-
 /// Most records that a scan asks for, however small they have been so far.
 const ROWS_MAX: usize = 1 << 20;
 
@@ -46,13 +43,11 @@ pub(super) async fn scan(
     if upper == Some(Edge::Before(0)) {
         return Ok(batch);
     }
-    // The server sends what it is asked for: not many more records than the bytes allow.
-    let rows_max =
-        shape.rows_in(limit.bytes_max).clamp(ROWS_MIN, ROWS_MAX).min(limit.rows_max).max(1);
+    let rows_max = shape.width.rows(limit).min(ROWS_MAX);
     let sql = statement::scan(&reader.form, lower, upper, rounded_up(rows_max));
     let limit = ReadLimit { rows_max, ..limit };
     reader.run(&mut session, sql, arguments, limit, &mut batch).await?;
-    shape.learn(batch.len(), batch.byte_count());
+    shape.width.learn(batch.len(), batch.byte_count());
     Ok(batch)
 }
 

@@ -7,10 +7,10 @@ use crate::batch::Schema;
 use crate::driver::pool::{Session, bounded};
 use crate::driver::postgres::{quoted, quoted_table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::width::Width;
 use crate::value::ColumnType;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 #[derive(Debug)]
@@ -32,9 +32,6 @@ pub(super) struct ShapeColumn {
     /// The collation's oid; 0 where there is nothing to sort by.
     pub(super) collation_oid: i64,
 }
-
-/// Size of a record that is assumed until some were read.
-const ROW_BYTES_GUESS: usize = 1024;
 
 /// The oid of the collation `"C"`.
 const C: i64 = 950;
@@ -81,8 +78,7 @@ pub(super) struct Shape {
     has_rules: bool,
     /// When it was read.
     pub(super) loaded: Instant,
-    /// Encoded size of a record, as the last scan found it.
-    row_bytes: AtomicUsize,
+    pub(super) width: Width,
 }
 
 /// How the records of one schema are read and written.
@@ -134,20 +130,8 @@ impl Shape {
             indexes,
             has_rules: get(&row, 4)?,
             loaded: Instant::now(),
-            row_bytes: AtomicUsize::new(ROW_BYTES_GUESS),
+            width: Width::default(),
         })
-    }
-
-    /// Records that come to about so many bytes.
-    pub(super) fn rows_in(&self, bytes: usize) -> usize {
-        bytes / self.row_bytes.load(Ordering::Relaxed).max(1)
-    }
-
-    /// Remembers how large records are.
-    pub(super) fn learn(&self, rows: usize, bytes: usize) {
-        if let Some(row_bytes) = bytes.checked_div(rows) {
-            self.row_bytes.store(row_bytes, Ordering::Relaxed);
-        }
     }
 
     /// How the columns of `schema` store their values.
