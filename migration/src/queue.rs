@@ -99,6 +99,10 @@ pub trait Queue: Send + Sync + Debug {
     /// Whether the source, on the connection that is read, shows everything before `position`.
     async fn source_shows(&self, partition: &str, position: &Position) -> Result<bool>;
 
+    /// Longest that a change which the source shows may be missing here: zero where both are
+    /// committed in one transaction.
+    fn producer_lag_max(&self) -> Duration;
+
     /// How many messages lie in `[from, end)`, at most; and when the first of them was made.
     ///
     /// # Errors

@@ -60,6 +60,8 @@ fn connector(name: &str, url: &str, properties: &[String]) -> Result<Connector> 
     };
     let connector = connector
         .set("snapshot.mode", "no_data")
+        // Debezium's default: here a person sees its lag. The tests' connectors look more often.
+        .set("poll.interval.ms", "500")
         .set("topic.creation.default.partitions", PARTITIONS);
     properties.iter().try_fold(connector, |connector, property| {
         let (name, value) = property.split_once('=').ok_or_else(|| {

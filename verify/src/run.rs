@@ -79,8 +79,18 @@ impl Parts {
         }
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        Patience { rounds_max: self.settings.recheck_max, wait: self.settings.settle }
+    /// What a record gets that is read again at the end of the run.
+    pub(crate) fn patience_to_settle(&self) -> Patience {
+        Patience {
+            rounds_max: self.settings.recheck_max,
+            wait: self.settings.settle,
+            stands: Duration::ZERO,
+        }
+    }
+
+    /// What a record gets before the verdict counts it.
+    pub(crate) fn patience_to_judge(&self) -> Patience {
+        Patience { stands: self.queue.producer_lag_max(), ..self.patience_to_settle() }
     }
 }
 
@@ -246,7 +256,7 @@ impl<'a> Run<'a> {
             return Ok(true);
         }
         let began = Instant::now();
-        let settling = settle(pair, &self.parts.queue, suspects, self.parts.patience());
+        let settling = settle(pair, &self.parts.queue, suspects, self.parts.patience_to_settle());
         let Some(settled) = unless_late(stop, settling).await.transpose()? else {
             return Ok(false);
         };

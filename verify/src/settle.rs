@@ -1,8 +1,9 @@
 //! Reads suspects again until each is equal, still moving, or truly different.
 //!
 //! The target may lag the source, so a difference counts only when it stands still: in two rounds in
-//! a row the source's record did not change, the instance had applied everything the queue held
-//! when the source was read, and the same two records were found.
+//! a row, and for as long as the queue may lag the source, the source's record did not change, the
+//! instance had applied everything the queue held when the source was read, and the same two records
+//! were found.
 
 use crate::difference::{Difference, DifferenceKind, differing_columns};
 use crate::pass::Pair;
@@ -22,13 +23,18 @@ use tokio::time::{Instant, sleep};
 /// beside a read.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Longest pause between two rounds that wait for the queue: what a verdict may come late.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// How long and how often suspects are read again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// Most rounds.
+    /// Most rounds, beyond those that fit into twice `stands`.
     pub(crate) rounds_max: usize,
     /// Longest wait of one round for the live path.
     pub(crate) wait: Duration,
+    /// How long a difference has to stand still.
+    pub(crate) stands: Duration,
 }
 
 /// What became of a batch of suspects.
@@ -70,11 +76,18 @@ async fn settle_instance(
     patience: Patience,
     settled: &mut Settled,
 ) -> Result<()> {
-    let mut seen: HashMap<Key, Sides> = HashMap::new();
-    for _ in 0..patience.rounds_max {
+    let mut seen: HashMap<Key, (Sides, Instant)> = HashMap::new();
+    let (began, mut rounds, mut pause) = (Instant::now(), 0, LOOK_AGAIN);
+    while rounds < patience.rounds_max || began.elapsed() < patience.stands * 2 {
         if keys.is_empty() {
             return Ok(());
         }
+        if rounds > 0 && !patience.stands.is_zero() {
+            sleep(pause.min(patience.stands)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        rounds += 1;
+        let now = Instant::now();
         let round = Round::read(pair, queue, instance, &keys, patience.wait).await?;
         let (mut standing, mut left) = (Vec::new(), Vec::new());
         for key in keys {
@@ -84,11 +97,16 @@ async fn settle_instance(
                     seen.remove(&key);
                     left.push(key);
                 }
-                State::Apart(sides) if seen.get(&key) == Some(&sides) => standing.push(key),
-                State::Apart(sides) => {
-                    seen.insert(key.clone(), sides);
-                    left.push(key);
-                }
+                State::Apart(sides) => match seen.get(&key) {
+                    Some((same, since)) if *same == sides => {
+                        let stood = now.duration_since(*since) >= patience.stands;
+                        if stood { &mut standing } else { &mut left }.push(key);
+                    }
+                    _ => {
+                        seen.insert(key.clone(), (sides, now));
+                        left.push(key);
+                    }
+                },
             }
         }
         settled.differences.extend(round.describe(pair, instance, &standing).await?);

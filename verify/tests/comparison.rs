@@ -116,6 +116,35 @@ async fn a_change_that_the_live_path_has_not_applied_is_unsettled_not_different(
     assert_eq!(outcome, Outcome::Inconclusive);
 }
 
+/// As from a Debezium, which looks twice a second by default: the queue is empty and read to its end,
+/// and the source is ahead of it.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_the_queue_gets_late_is_no_difference() {
+    let bed = Bed::new(ROWS).await.with_producer_lag_max(Duration::from_secs(10));
+    bed.change_source_alone(500).await;
+    let late = async {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        bed.produce();
+        bed.apply_the_change(500).await;
+    };
+    let (compared, ()) = tokio::join!(bed.compare(Scope::Full), late);
+    let (record, outcome) = compared;
+    assert_eq!((record.tally.differing(), record.tally.unsettled), (0, 0));
+    assert_eq!(outcome, Outcome::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_the_queue_never_gets_is_a_difference_once_it_may_no_longer_come() {
+    let bed = Bed::new(ROWS).await.with_producer_lag_max(Duration::from_secs(10));
+    bed.change_source_alone(500).await;
+    let began = Instant::now();
+    let (record, outcome) = bed.compare(Scope::Full).await;
+    assert_eq!((record.tally.different, record.tally.unsettled), (2, 0));
+    assert_eq!(outcome, Outcome::Fail);
+    let took = began.elapsed();
+    assert!((10..13).contains(&took.as_secs()), "both tables wait together: {took:?}");
+}
+
 #[tokio::test]
 async fn a_sampled_backfill_is_judged_as_a_census_of_its_entities() {
     let bed = Bed::new(ROWS).await;

@@ -21,6 +21,9 @@ pub struct KafkaPlan {
     /// How long the group waits for a member that says nothing.
     #[serde(rename = "session_ms", serialize_with = "super::milliseconds")]
     pub session: Duration,
+    /// How long a change that the source shows may take to its topic.
+    #[serde(rename = "producer_lag_max_ms", serialize_with = "super::milliseconds")]
+    pub producer_lag_max: Duration,
     /// TLS; `None`: not encrypted.
     pub tls: Option<TlsPlan>,
     /// A login; `None`: nobody asks.

@@ -48,6 +48,7 @@ const BARRIERS_MAX: usize = 4_096;
 pub struct KafkaQueue {
     partitions: Arc<Partitions>,
     source: Arc<dyn Store>,
+    producer_lag_max: Duration,
     /// What the source has to show, by the position that is waited for.
     barriers: Mutex<HashMap<(Arc<str>, Position), Horizon>>,
 }
@@ -75,7 +76,12 @@ impl KafkaQueue {
             .map(|topic| (topic.topic.clone(), ordered(topic.versions)))
             .collect();
         let partitions = Partitions::find(clients, looker, source_epoch, &topics).await?;
-        Ok(Self { partitions: Arc::new(partitions), source, barriers: Mutex::default() })
+        Ok(Self {
+            partitions: Arc::new(partitions),
+            source,
+            producer_lag_max: plan.producer_lag_max,
+            barriers: Mutex::default(),
+        })
     }
 
     fn position(partition: &Partition, place: Place) -> Result<Position> {
@@ -138,6 +144,10 @@ impl Queue for KafkaQueue {
             self.barriers().remove(&key);
         }
         Ok(shows)
+    }
+
+    fn producer_lag_max(&self) -> Duration {
+        self.producer_lag_max
     }
 
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {

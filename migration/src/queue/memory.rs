@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 pub struct MemoryQueue {
     shared: Arc<Shared>,
     source_epoch: u32,
+    producer_lag_max: Duration,
 }
 
 #[derive(Debug)]
@@ -35,13 +36,19 @@ impl MemoryQueue {
     pub fn new(partitions: &[&str], source_epoch: u32) -> Self {
         let logs = partitions.iter().map(|&name| (Arc::from(name), Log::default())).collect();
         let shared = Shared { logs: Mutex::new(logs), arrived: Notify::new() };
-        Self { shared: Arc::new(shared), source_epoch }
+        Self { shared: Arc::new(shared), source_epoch, producer_lag_max: Duration::ZERO }
     }
 
     /// The same queue, read by a plan whose source epoch was raised.
     #[must_use]
     pub fn with_source_epoch(&self, source_epoch: u32) -> Self {
-        Self { shared: Arc::clone(&self.shared), source_epoch }
+        Self { source_epoch, ..self.clone() }
+    }
+
+    /// The same queue, where what the source shows may come as late as this.
+    #[must_use]
+    pub fn with_producer_lag_max(&self, producer_lag_max: Duration) -> Self {
+        Self { producer_lag_max, ..self.clone() }
     }
 
     /// Appends a message and returns its offset. `topic` is the source table, `op` is what the
@@ -137,6 +144,10 @@ impl Queue for MemoryQueue {
         let evidence = self.with(partition, |log| log.evidence(place, self.source_epoch))?;
         check_reached(place, &evidence).map_err(|error| error.with("partition", partition))?;
         Ok(true)
+    }
+
+    fn producer_lag_max(&self) -> Duration {
+        self.producer_lag_max
     }
 
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {

@@ -220,6 +220,10 @@ impl Queue for OutboxQueue {
         looking.settle(place.number).await
     }
 
+    fn producer_lag_max(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn lag(&self, partition: &str, from: &Position) -> Result<Lag> {
         self.check_partition(partition)?;
         let place = Place::read(from)?;

@@ -206,10 +206,20 @@ impl Bed {
         self.put_into_source(item, None).await;
     }
 
+    /// Changes the source, and nobody else hears of it.
+    pub(crate) async fn change_source_alone(&self, item: i128) {
+        self.put_into_source(item, Some("changed")).await;
+    }
+
+    /// Tells the queue of a change.
+    pub(crate) fn produce(&self) {
+        self.queue.append(PARTITION, "things", "upsert", Some(b"{}")).unwrap();
+    }
+
     /// Changes the source and tells the queue, but not the target.
     pub(crate) async fn change_source_without_applying(&self, item: i128) {
-        self.put_into_source(item, Some("changed")).await;
-        self.queue.append(PARTITION, "things", "upsert", Some(b"{}")).unwrap();
+        self.change_source_alone(item).await;
+        self.produce();
     }
 
     /// Applies that change as the live path does.
@@ -310,6 +320,12 @@ impl Bed {
     /// The same, where a run waits so long for the live path.
     pub(crate) fn with_patience(mut self, settle: Duration) -> Self {
         self.parts.settings.settle = settle;
+        self
+    }
+
+    /// The same, where the queue may get what the source shows so much later.
+    pub(crate) fn with_producer_lag_max(mut self, producer_lag_max: Duration) -> Self {
+        self.parts.queue = Arc::new(self.queue.with_producer_lag_max(producer_lag_max));
         self
     }
 

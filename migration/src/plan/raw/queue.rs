@@ -31,6 +31,11 @@ pub(crate) struct RawQueue {
     /// take 6,000 to 1,800,000 by default; left out: 10,000.
     #[schemars(range(min = 1_000, max = 1_800_000))]
     pub(crate) session_ms: Option<u64>,
+    /// Kafka: how long a change that the source shows may take to its topic, in milliseconds: what
+    /// Debezium, or whoever reads the source's log, may lag. `verify` calls no record different that
+    /// has not stood still for as long. Left out: 10,000.
+    #[schemars(range(min = 0, max = 600_000))]
+    pub(crate) producer_lag_max_ms: Option<u64>,
     /// Kafka: TLS, where the brokers speak it; may be empty (`[queue.tls]`).
     #[schemars(with = "Option<RawTls>")]
     pub(crate) tls: Option<RawTls>,
@@ -52,6 +57,7 @@ impl RawQueue {
             ("group", self.group.is_some()),
             ("instance", self.instance.is_some()),
             ("session_ms", self.session_ms.is_some()),
+            ("producer_lag_max_ms", self.producer_lag_max_ms.is_some()),
             ("tls", self.tls.is_some()),
             ("sasl", self.sasl.is_some()),
             ("dead_letter_topic", self.dead_letter_topic.is_some()),

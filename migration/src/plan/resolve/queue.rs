@@ -51,11 +51,13 @@ fn kafka(raw: RawQueue, around: &Around<'_>) -> Result<KafkaPlan> {
             .map_err(|must| invalid(format!("queue.{field}"), must, "something else"))
     };
     let session = raw.session_ms.unwrap_or(10_000);
+    let producer_lag_max = raw.producer_lag_max_ms.unwrap_or(10_000);
     Ok(KafkaPlan {
         brokers,
         group,
         instance: raw.instance.as_ref().map(|text| place("instance", text)).transpose()?,
         session: millis("queue.session_ms", session, 1_000..=1_800_000)?,
+        producer_lag_max: millis("queue.producer_lag_max_ms", producer_lag_max, 0..=600_000)?,
         tls: raw.tls.map(|raw| tls(&raw, around.dir)).transpose()?,
         sasl: raw.sasl.map(|raw| sasl(raw, around.dir)).transpose()?,
         dead_letter_topic: raw
