@@ -2,23 +2,25 @@
 //!
 //! A range is worked on by whoever holds its lease in the checkpoint store; the epoch in the target
 //! makes sure of it. A range that another live process holds is left alone and looked at again, so
-//! that the work of a process that dies is taken over.
+//! that the work of a process that dies is taken over. What the workers of this process do they tell
+//! each other.
 
 mod board;
 
 use crate::copier::Copier;
 use crate::range::{Copied, copy_range};
-use board::{Board, Next};
+use board::{Next, SharedBoard};
 use migration::checkpoint::{CheckpointStore, lease};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::key::{Key, KeyColumn};
 use migration::process::Process;
 use migration::shutdown::Shutdown;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 /// How long a claim outlives a process that nobody can see has died.
 const LEASE: Duration = Duration::from_secs(15);
@@ -83,7 +85,7 @@ impl Pool {
     /// `Fenced`, naming a holder, if other processes hold all that is left and this one never got
     /// any; the first failure of a range that does not pass. The other workers are drained first.
     pub async fn run(&self, jobs: Vec<Job>, shutdown: &Shutdown) -> Result<Ended> {
-        let board = Arc::new(Mutex::new(Board::new(jobs.len())));
+        let board = Arc::new(SharedBoard::new(jobs.len()));
         let jobs: Arc<[Job]> = jobs.into();
         let stop = shutdown.part();
         let mut workers = JoinSet::new();
@@ -108,64 +110,61 @@ impl Pool {
             result = result.and(ended);
         }
         result?;
-        let is_done = lock(&board).is_done();
-        Ok(if is_done { Ended::Done } else { Ended::Stopped })
+        Ok(if board.is_done() { Ended::Done } else { Ended::Stopped })
     }
-}
-
-fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    // No code panics while it holds the board with a change half made.
-    board.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Worker {
     pool: Pool,
     jobs: Arc<[Job]>,
-    board: Arc<Mutex<Board>>,
+    board: Arc<SharedBoard>,
     stop: Shutdown,
 }
 
 impl Worker {
     async fn run(&self) -> Result<()> {
+        let mut look_again = Instant::now() + LOOK_AGAIN;
         while !self.stop.has_begun() {
-            let next = lock(&self.board).next();
+            let (next, changed) = self.board.next();
             let index = match next {
                 Next::Take(index) => index,
                 Next::Wait => {
-                    self.stop.sleep(LOOK_AGAIN).await;
-                    lock(&self.board).look_again();
+                    tokio::select! {
+                        biased;
+                        () = self.stop.begun() => {}
+                        () = sleep_until(look_again) => {
+                            self.board.look_again();
+                            look_again = Instant::now() + LOOK_AGAIN;
+                        }
+                        () = changed => {}
+                    }
                     continue;
                 }
                 Next::AllHeld(error) => return Err(error),
                 Next::Done => return Ok(()),
             };
-            let ended = self.work(&self.jobs[index]).await;
-            let pause = match ended {
-                Ok(Turn::Done) => {
-                    lock(&self.board).done(index);
-                    continue;
-                }
-                Ok(Turn::GivenUp) => {
-                    lock(&self.board).left(index);
-                    continue;
-                }
-                Err(error) if error.kind() == ErrorKind::Fenced => {
-                    lock(&self.board).held(index, error);
-                    continue;
-                }
-                Err(error) if error.kind().may_pass() => {
-                    let copied = self.jobs[index].copier.counters.passed.load(Ordering::Relaxed);
-                    let Some(pause) = lock(&self.board).failed(index, copied) else {
-                        return Err(error);
-                    };
-                    tracing::warn!(error = %error, "range failed; it is tried again");
-                    pause
-                }
-                Err(error) => return Err(error),
-            };
-            self.stop.sleep(pause).await;
+            if let Some(pause) = self.turn(index).await? {
+                self.stop.sleep(pause).await;
+            }
         }
         Ok(())
+    }
+
+    /// Works on a range that was taken from the board. Returns how long to pause if that failed.
+    async fn turn(&self, index: usize) -> Result<Option<Duration>> {
+        match self.work(&self.jobs[index]).await {
+            Ok(Turn::Done) => self.board.done(index),
+            Ok(Turn::GivenUp) => self.board.left(index),
+            Err(error) if error.kind() == ErrorKind::Fenced => self.board.held(index, error),
+            Err(error) if error.kind().may_pass() => {
+                let copied = self.jobs[index].copier.counters.passed.load(Ordering::Relaxed);
+                let Some(pause) = self.board.failed(index, copied) else { return Err(error) };
+                tracing::warn!(error = %error, "range failed; it is tried again");
+                return Ok(Some(pause));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(None)
     }
 
     /// Copies one range under its lease.

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use async_trait::async_trait;
-use backfill::{Copied, Copier, Counters, Pace, Unpaced, copy_range, split_table};
+use backfill::{
+    Copied, Copier, Counters, Ended, Job, Pace, Pool, Unpaced, copy_range, split_table,
+};
 use migration::batch::{Batch, Schema};
 use migration::checkpoint::MemoryCheckpoint;
 use migration::claim::{claim_range, survey_ranges};
@@ -12,6 +14,7 @@ use migration::error::Result;
 use migration::key::Key;
 use migration::lock::KeyLock;
 use migration::position::Owner;
+use migration::process::Process;
 use migration::protocol::Progress;
 use migration::sample::Sample;
 use migration::shutdown::Shutdown;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 const LIMIT: ReadLimit = ReadLimit { rows_max: 7, bytes_max: 1 << 20 };
 
@@ -341,4 +345,45 @@ async fn a_sample_copies_whole_entities_and_leaves_no_progress() {
     }
     assert_eq!(copied, expected);
     assert!(expected > 0 && expected < 820);
+}
+
+/// Takes its time for the first batch.
+#[derive(Debug)]
+struct Slow(AtomicUsize);
+
+/// How long a [`Slow`] batch takes: far below the time between two looks at what others hold.
+const SLOW: Duration = Duration::from_millis(30);
+
+#[async_trait]
+impl Pace for Slow {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+            sleep(SLOW).await;
+        }
+        true
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        LIMIT
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_without_a_range_end_with_the_last_one_that_has_one() {
+    let world = world(12, 1).await;
+    let checkpoint = MemoryCheckpoint::new("test");
+    let (source, layout) = (world.source.as_ref(), &world.layout);
+    let ranges = split_table(source, &world.targets, &checkpoint, layout, 2).await.unwrap();
+    assert_eq!(ranges.len(), 2);
+    let pool =
+        Pool { checkpoint: Arc::new(checkpoint), process: Process::start("test"), workers: 2 };
+    let paces = [unpaced(), Arc::new(Slow(AtomicUsize::new(0)))];
+    let jobs = ranges.into_iter().zip(paces);
+    let jobs = jobs
+        .map(|(range, pace)| Job { copier: copier(&world, Whim::Sound, pace), after: range.after });
+    let began = Instant::now();
+    assert_eq!(pool.run(jobs.collect(), &Shutdown::new()).await.unwrap(), Ended::Done);
+    let took = began.elapsed();
+    assert!((SLOW..2 * SLOW).contains(&took), "{took:?}");
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
 }
