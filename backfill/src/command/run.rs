@@ -3,11 +3,11 @@
 use crate::args::RunArgs;
 use crate::copier::{Copier, Counters};
 use crate::known::known;
-use crate::pace::Steered;
+use crate::pace::{Pace as _, Steered};
 use crate::pool::{Ended, Job, Pool};
 use crate::split::split_table;
 use migration::barrier::start_barrier;
-use migration::checkpoint::desired::Rate;
+use migration::checkpoint::desired::{Desired, Rate};
 use migration::checkpoint::progress::Activity;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
@@ -131,10 +131,13 @@ async fn copy(
         sample.record(&*servers.checkpoint).await?;
     }
     let batch = &plan.backfill;
+    let wanted = running.wanted().await?;
+    let workers = workers(what, &wanted.current()).unwrap_or(batch.workers);
     let pace = Arc::new(Steered {
         throttle: Arc::clone(&running.throttle),
-        wanted: running.wanted().await?,
+        wanted,
         planned: ReadLimit { rows_max: batch.batch_rows_max, bytes_max: batch.batch_bytes_max },
+        workers,
     });
     let mut jobs = Vec::new();
     let (mut records, mut before) = (0, 0);
@@ -149,7 +152,7 @@ async fn copy(
         .await?;
         let estimate = servers.source.estimate_rows(layout.source()).await?;
         records += estimate;
-        before += known(&ranges, estimate, batch.batch_rows_max);
+        before += known(&ranges, estimate, pace.batch().rows_max);
         let copier = Arc::new(Copier {
             source: Arc::clone(&servers.source),
             targets: servers.targets.clone(),
@@ -172,7 +175,7 @@ async fn copy(
     let pool = Pool {
         checkpoint: Arc::clone(&servers.checkpoint),
         process: running.process.clone(),
-        workers: workers(what, running).await?.unwrap_or(batch.workers),
+        workers,
     };
     let ended = pool.run(jobs, &running.shutdown).await;
     drop(observing);
@@ -181,8 +184,7 @@ async fn copy(
 }
 
 /// Workers as the command line says, else as an operator set them for every process.
-async fn workers(what: &RunArgs, running: &Running) -> Result<Option<usize>> {
-    let wanted = running.wanted().await?.current();
+fn workers(what: &RunArgs, wanted: &Desired) -> Option<usize> {
     let set = wanted.workers.as_ref().and_then(|set| usize::try_from(set.value.get()).ok());
     let given = what.workers.map(usize::from);
     if let (Some(given), Some(set)) = (given, set)
@@ -190,7 +192,7 @@ async fn workers(what: &RunArgs, running: &Running) -> Result<Option<usize>> {
     {
         tracing::info!(given, set, "--workers counts here, and not what `backfill set` says");
     }
-    Ok(given.or(set))
+    given.or(set)
 }
 
 /// Shows what the workers have counted. `before` was there when they began.

@@ -1,8 +1,10 @@
 //! Desired state: what the operator wants a phase to do, set from any terminal and followed by
 //! whoever runs the phase.
 
+mod rate;
 mod watch;
 
+pub use rate::{Rate, UNLIMITED, rate_as_planned};
 pub use watch::DesiredWatch;
 
 use super::CheckpointStore;
@@ -26,32 +28,6 @@ pub struct Setting<T> {
     pub when: Timestamp,
     /// Why, in his words.
     pub why: Option<String>,
-}
-
-/// A limit on records or changes a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rate {
-    /// As fast as it goes.
-    Unlimited,
-    /// This many a second over the process.
-    PerSecond(NonZeroU32),
-}
-
-impl From<Option<u32>> for Rate {
-    /// A plan's rate: none, or zero, is unlimited.
-    fn from(rate: Option<u32>) -> Self {
-        rate.and_then(NonZeroU32::new).map_or(Self::Unlimited, Self::PerSecond)
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unlimited => f.write_str("unlimited"),
-            Self::PerSecond(rate) => write!(f, "{rate}/s"),
-        }
-    }
 }
 
 /// What the operator wants of a phase. What nobody set is as the plan says.
@@ -188,7 +164,7 @@ impl Change {
             phase.tunables.iter().find(|(known, _)| known.name() == name).ok_or_else(wrong)?;
         let number = || value.parse::<NonZeroU32>().map_err(|error| wrong().because(error));
         Ok(match tunable {
-            Tunable::Rate if value == "unlimited" => Self::Rate(Rate::Unlimited),
+            Tunable::Rate if value == UNLIMITED => Self::Rate(Rate::Unlimited),
             Tunable::Rate => Self::Rate(Rate::PerSecond(number()?)),
             Tunable::BatchRows => Self::BatchRows(number()?),
             Tunable::Workers => Self::Workers(number()?),

@@ -11,10 +11,6 @@ use std::ops::Add;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The share of a second that may pass in one go: small, so that a rate is felt as one and not as a
-/// burst each second.
-const BURSTS_PER_SECOND: u32 = 10;
-
 #[derive(Debug)]
 pub(super) struct Limiter {
     per_second: NonZeroU32,
@@ -25,9 +21,7 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(rate: Rate) -> Option<Self> {
-        let Rate::PerSecond(per_second) = rate else { return None };
-        let burst =
-            NonZeroU32::new(per_second.get() / BURSTS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+        let (per_second, burst) = (rate.per_second()?, rate.in_one_go()?);
         let clock = RuntimeClock { start: Instant::now() };
         let quota = Quota::per_second(per_second).allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
