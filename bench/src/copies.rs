@@ -4,6 +4,7 @@ use crate::bed::{Bed, Filled, Store};
 use crate::case::Settings;
 use crate::child::Failure;
 use crate::midflight::Midflight;
+use crate::plan;
 use crate::report::Report;
 use crate::side::{Contest, Peer, Subject};
 
@@ -22,7 +23,7 @@ pub(crate) fn measure<S: Store, T: Store>(
     for table in settings.tables_or(&["narrow", "wide"])? {
         let filled = bed.fill(table)?;
         let peers = peers(settings, bed, &filled)?;
-        let ours = Midflight::new(bed, &filled, settings, "")?;
+        let ours = Midflight::new(bed, &filled, settings, plan::FULL_SPEED)?;
         for &durability in &settings.durabilities {
             bed.set_durability(durability)?;
             Contest {

@@ -31,14 +31,14 @@ impl<'a> Midflight<'a> {
         Ok(Self { name: "ours".into(), rows: bed.rows, filled, folder })
     }
 
-    /// With another name, where ours is compared with itself.
+    /// At full speed with another name, where ours is compared with itself.
     pub(crate) fn named<S: Store, T: Store>(
         name: String,
         bed: &Bed<S, T>,
         filled: &'a Filled<'a>,
         settings: &'a Settings,
     ) -> Result<Self, Failure> {
-        Ok(Self { name, ..Self::new(bed, filled, settings, "")? })
+        Ok(Self { name, ..Self::new(bed, filled, settings, plan::FULL_SPEED)? })
     }
 
     /// Starts the copy, and does not wait for it.

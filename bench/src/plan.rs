@@ -51,5 +51,8 @@ flag = "bench.read"
     )
 }
 
+/// The end of a plan whose copy is to go as fast as it can.
+pub(crate) const FULL_SPEED: &str = "[backfill]\nrate = \"unlimited\"\n";
+
 /// A queue in the source.
 pub(crate) const OUTBOX: &str = "kind = \"outbox\"\ntable = \"outbox\"";

@@ -18,11 +18,13 @@ pub(crate) use read::nearest;
 pub use secret_place::SecretPlace;
 pub use server_url::ServerUrl;
 
+use crate::checkpoint::desired::{Rate, rate_as_planned};
 use crate::decode::TopicFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{ShardBound, ShardFunction};
 use crate::value::ColumnType;
 use serde::Serialize as _;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -390,8 +392,21 @@ pub struct BackfillPlan {
     pub workers: usize,
     /// Ranges that a table is split into.
     pub ranges: usize,
-    /// Most records a second over the process; `None` is unlimited. May be changed while running.
-    pub rate: Option<u32>,
+    /// Most records a second over the process. May be changed while running.
+    #[serde(serialize_with = "rate_as_planned")]
+    pub rate: Rate,
+    /// Whether nobody wrote a rate.
+    #[serde(skip)]
+    pub is_rate_default: bool,
+}
+
+impl BackfillPlan {
+    /// The rate where the plan has none: meant not to be felt by the source's own users, which the
+    /// benchmark `harm` measures.
+    pub const RATE_BY_DEFAULT: Rate = match NonZeroU32::new(10_000) {
+        Some(rate) => Rate::PerSecond(rate),
+        None => Rate::Unlimited,
+    };
 }
 
 /// Settings of `verify`.

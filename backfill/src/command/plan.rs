@@ -1,5 +1,6 @@
 //! `plan`: what would be copied.
 
+use migration::checkpoint::desired::{Rate, rate_as_planned};
 use migration::claim::survey_ranges;
 use migration::cli::{Exit, Report, SharedArgs, json, print, table};
 use migration::error::Result;
@@ -14,8 +15,9 @@ struct Outlook {
     workers: usize,
     batch_rows_max: usize,
     batch_bytes_max: usize,
-    /// Records a second; `None` is unlimited.
-    rate: Option<u32>,
+    /// Records a second.
+    #[serde(serialize_with = "rate_as_planned")]
+    rate: Rate,
     /// Seconds at that rate, if there is one.
     at_least_s: Option<u64>,
     #[serde(serialize_with = "json::seconds")]
@@ -51,14 +53,13 @@ impl Report for Outlook {
             })
             .collect();
         let tables = table(["table", "into", "by", "records", "ranges", "done"], &rows);
-        let rate = self.rate.map_or_else(|| "unlimited".to_owned(), |rate| format!("{rate}/s"));
         let time = self.at_least_s.map_or_else(
             || "as fast as source and target allow".to_owned(),
             |seconds| format!("at least {seconds} s"),
         );
         let mut text = format!(
-            "{tables}\nworkers {}, batches of at most {} records or {} bytes, rate {rate}: {time}",
-            self.workers, self.batch_rows_max, self.batch_bytes_max
+            "{tables}\nworkers {}, batches of at most {} records or {} bytes, rate {}: {time}",
+            self.workers, self.batch_rows_max, self.batch_bytes_max, self.rate
         );
         for note in &self.notes {
             text.push_str("\nnote: ");
@@ -94,7 +95,7 @@ pub(super) async fn run(args: &SharedArgs) -> Result<Exit> {
         batch_rows_max: plan.backfill.batch_rows_max,
         batch_bytes_max: plan.backfill.batch_bytes_max,
         rate,
-        at_least_s: rate.map(|rate| records.div_ceil(u64::from(rate.max(1)))),
+        at_least_s: rate.per_second().map(|rate| records.div_ceil(u64::from(rate.get()))),
         lock_lease_s: plan.lock.lease,
         notes,
     };

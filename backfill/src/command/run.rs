@@ -7,14 +7,14 @@ use crate::pace::{Pace as _, Steered};
 use crate::pool::{Ended, Job, Pool};
 use crate::split::split_table;
 use migration::barrier::start_barrier;
-use migration::checkpoint::desired::{Desired, Rate};
+use migration::checkpoint::desired::{Desired, UNLIMITED};
 use migration::checkpoint::progress::Activity;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::layout::Layout;
 use migration::phase;
-use migration::plan::Plan;
+use migration::plan::{BackfillPlan, Plan};
 use migration::progress::Progress;
 use migration::running::Running;
 use migration::sample::Sample;
@@ -75,8 +75,7 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
     let layouts = chosen(&servers, &what.table)?;
     servers.check_set_up().await?;
     servers.check_keys().await?;
-    let rate = Rate::from(plan.backfill.rate);
-    let with = (args, &what.listen);
+    let (rate, with) = (plan.backfill.rate, (args, &what.listen));
     let running = Running::start(&phase::BACKFILL, with, &servers, rate, shutdown).await?;
     let started = Instant::now();
     let counters = Arc::new(Counters::default());
@@ -132,6 +131,7 @@ async fn copy(
     }
     let batch = &plan.backfill;
     let wanted = running.wanted().await?;
+    say_default_rate(batch, &wanted.current());
     let workers = workers(what, &wanted.current()).unwrap_or(batch.workers);
     let pace = Arc::new(Steered {
         throttle: Arc::clone(&running.throttle),
@@ -181,6 +181,17 @@ async fn copy(
     drop(observing);
     show(&running.progress, counters, before);
     ended
+}
+
+/// Nobody may wonder why the copy is no faster: says what holds it, if nobody asked for it.
+fn say_default_rate(plan: &BackfillPlan, wanted: &Desired) {
+    if plan.is_rate_default && wanted.rate.is_none() {
+        tracing::info!(
+            "copies at most {}, the default rate of a process: for more `backfill set rate=20000`, \
+             for as fast as it goes `backfill set rate={UNLIMITED}`",
+            plan.rate,
+        );
+    }
 }
 
 /// Workers as the command line says, else as an operator set them for every process.

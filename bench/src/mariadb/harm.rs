@@ -5,6 +5,7 @@ use crate::bed::{Bed, Filled, Store};
 use crate::case::Settings;
 use crate::child::Failure;
 use crate::midflight::Midflight;
+use crate::plan;
 use crate::report::{self, Report};
 use crate::side::{Side as _, Subject};
 use crate::table::Table;
@@ -14,8 +15,15 @@ use std::time::Duration;
 /// How long updates are measured, alone and beside the copy.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Records a second that the copy may read, the last without a bound.
-const RATES: [Option<u32>; 5] = [Some(10_000), Some(20_000), Some(50_000), Some(100_000), None];
+/// The rates of the plan, the first as it is without one, and what to call them. Only the default
+/// promises something.
+const RATES: [(&str, &str, Option<f64>); 5] = [
+    ("", "the default of 10000 rows/s", Some(1.1)),
+    ("[backfill]\nrate = 20000\n", "at most 20000 rows/s", None),
+    ("[backfill]\nrate = 50000\n", "at most 50000 rows/s", None),
+    ("[backfill]\nrate = 100000\n", "at most 100000 rows/s", None),
+    (plan::FULL_SPEED, "no limit", None),
+];
 
 /// The 99th percentile of 1,000 updates a second on the source, beside a copy at several rates.
 /// All servers are on this machine, so that the target's work counts as harm too.
@@ -28,18 +36,13 @@ pub(crate) async fn harm(settings: &Settings, report: &mut Report) -> Result<(),
             bed.set_durability(durability)?;
             let subject = Subject { case: "harm", table: table.name, durability: Some(durability) };
             report::begin(&subject, settings.runs);
-            for rate in RATES {
+            for (rate, name, aim) in RATES {
                 let (mut alone, mut beside) = (Vec::new(), Vec::new());
                 for _ in 0..settings.runs {
                     alone.push(measure(&bed, table).await?);
                     beside.push(measure_beside(settings, &bed, &filled, rate).await?);
                 }
-                let (rate, aim) = match rate {
-                    Some(rate) => (format!("at most {rate} rows/s"), None),
-                    // The plan sets none by itself.
-                    None => ("no bound, the default".to_owned(), Some(1.1)),
-                };
-                report.harm(&subject, &rate, aim, &alone, &beside);
+                report.harm(&subject, name, aim, &alone, &beside);
             }
         }
     }
@@ -61,10 +64,9 @@ async fn measure_beside(
     settings: &Settings,
     bed: &Bed<MariaDb, MariaDb>,
     filled: &Filled<'_>,
-    rate: Option<u32>,
+    rate: &str,
 ) -> Result<f64, Failure> {
-    let more = rate.map_or_else(String::new, |rate| format!("[backfill]\nrate = {rate}\n"));
-    let copy = Midflight::new(bed, filled, settings, &more)?;
+    let copy = Midflight::new(bed, filled, settings, rate)?;
     copy.prepare()?;
     // It ends by itself if it is quick, and is killed if it is not: that harms nothing here.
     let mut running = copy.start()?;

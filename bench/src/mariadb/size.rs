@@ -5,6 +5,7 @@ use crate::bed::Bed;
 use crate::case::Settings;
 use crate::child::Failure;
 use crate::midflight::Midflight;
+use crate::plan;
 use crate::report::Report;
 use crate::side::{Contest, Peer, Subject};
 
@@ -19,7 +20,7 @@ pub(crate) fn size(settings: &Settings, report: &mut Report) -> Result<(), Failu
     let large = Bed { source: start(3)?, target: start(4)?, rows: rows * TIMES };
     for table in settings.tables_or(&["narrow"])? {
         let (few, many) = (small.fill(table)?, large.fill(table)?);
-        let ours = Midflight::new(&large, &many, settings, "")?;
+        let ours = Midflight::new(&large, &many, settings, plan::FULL_SPEED)?;
         let peer = Midflight::named(format!("the same, {rows} records"), &small, &few, settings)?;
         let peers = [Peer::new(peer, Some(0.9))];
         for &durability in &settings.durabilities {

@@ -1,5 +1,6 @@
 //! The data every benchmark runs on: one narrow table of a skewed graph, made anew each time.
 
+use crate::plan::FULL_SPEED;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -151,7 +152,7 @@ pub(crate) async fn create_target(path: &Path) -> sqlx::Result<()> {
 /// The plan of every case: one table into one file, in the batches of the peers.
 pub(crate) fn plan() -> String {
     format!(
-        "{PLAN}\n[backfill]\nbatch_rows_max = {COPY_BATCH_ROWS}\n
+        "{PLAN}\n{FULL_SPEED}batch_rows_max = {COPY_BATCH_ROWS}\n
 [dual-write]\nbatch_rows_max = {APPLY_BATCH_ROWS}\n"
     )
 }

@@ -57,6 +57,28 @@ async fn a_copy_that_is_killed_late_reads_on_from_where_it_was() {
     assert_eq!(again["read"], 0, "what is done is done: {again}");
 }
 
+#[tokio::test]
+async fn a_copy_that_nobody_gave_a_rate_says_which_it_has_and_how_to_get_more() {
+    const SAYS: &str = "copies at most 10000/s, the default";
+    let bed = ready().await;
+    let said = bed.run("backfill", &["run", "--sample", "20%"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.stderr.matches(SAYS).count(), 1, "{said:?}");
+    assert!(said.stderr.contains("`backfill set rate=unlimited`"), "{said:?}");
+    assert!(bed.run("backfill", &["explain-config"]).ok().contains("backfill.rate = 10000"));
+
+    let over = ["--set", "backfill.rate=unlimited"];
+    let said = bed.run("backfill", &[&["run", "--sample", "20%"][..], &over].concat());
+    assert!(said.code == Some(0) && !said.stderr.contains(SAYS), "{said:?}");
+    let plan = bed.run("backfill", &[&["plan", "-o", "json"][..], &over].concat()).json();
+    assert_eq!((&plan["rate"], &plan["at_least_s"]), (&"unlimited".into(), &Value::Null));
+
+    drop(bed.run("backfill", &["set", "rate=unlimited"]).ok());
+    let said = bed.run("backfill", &["run"]);
+    assert!(said.code == Some(0) && !said.stderr.contains(SAYS), "{said:?}");
+    assert_eq!(differences(&bed).await, []);
+}
+
 /// What the running process says of itself, once it is as wanted.
 fn status(bed: &Bed, running: &mut Running, is_wanted: impl Fn(&Value) -> bool) -> Value {
     let begun = Instant::now();

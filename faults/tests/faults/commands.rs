@@ -156,6 +156,7 @@ async fn a_plan_shows_what_would_be_copied_and_get_what_was_set() {
     let plan = bed.run("backfill", &["plan", "-o", "json"]).json();
     assert_eq!(plan["tables"][0]["ranges_done"], plan["tables"][0]["ranges"], "{plan}");
     assert_eq!((&plan["workers"], &plan["batch_rows_max"]), (&2.into(), &50.into()));
+    assert_eq!(plan["rate"], 10_000, "as nobody wrote one: {plan}");
     assert!(plan["lock_lease_s"].as_f64().unwrap() > 0.0, "{plan}");
     let said = bed.run("backfill", &["set", "rate=500", "workers=3", "--reason", "night"]).ok();
     assert!(said.contains("500/s") && said.contains("3, from the next start"), "{said}");

@@ -23,7 +23,9 @@ async fn a_worker_that_meets_large_records_costs_another_with_small_ones_none_of
     flight.source.run(WRITE).await;
     flight.application.adopt().await;
     let small = u64::from(LISTS / 2) * 1_500;
-    flight.bed.edit("batch_rows_max = 50", "batch_rows_max = 1500\nbatch_bytes_max = 262144");
+    // At a rate no batch would be large enough.
+    let large = "rate = \"unlimited\"\nbatch_rows_max = 1500\nbatch_bytes_max = 262144";
+    flight.bed.edit("batch_rows_max = 50", large);
     flight.bed.edit("workers = 2\nranges = 4", "workers = 4\nranges = 16");
     drop(flight.ok("dual-write", &["set-up"]));
     let copied = flight.bed.run("backfill", &["run", "--output", "json"]).json();

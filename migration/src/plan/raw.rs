@@ -7,12 +7,14 @@ mod column;
 mod gauge;
 mod place;
 mod queue;
+mod rate;
 
 pub(super) use column::RawColumns;
 pub(super) use gauge::RawGauge;
 use place::RawEngine;
 pub(super) use place::{Misplaced, RawPlace};
 pub(super) use queue::{RawQueue, RawQueueKind, RawSasl, RawTls, RawTopic};
+pub(super) use rate::RawRate;
 
 use super::{Bucketing, Order};
 use crate::layout::{ShardBound, ShardFunction};
@@ -263,9 +265,9 @@ pub(super) struct RawBackfill {
     /// Ranges that a table is split into.
     #[schemars(range(min = 1, max = 65_536))]
     pub(super) ranges: u64,
-    /// Most records a second over the process; left out: no limit. May be changed while running.
-    #[schemars(range(min = 1))]
-    pub(super) rate: Option<u32>,
+    /// Most records a second over the process, or `"unlimited"`. May be changed while running.
+    #[schemars(extend("default" = 10_000))]
+    pub(super) rate: Option<RawRate>,
 }
 
 /// Settings of `verify`.

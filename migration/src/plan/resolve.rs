@@ -6,14 +6,16 @@ mod queue;
 mod stage;
 mod table;
 
-use super::raw::{RawGate, RawLock, RawPlan};
+use super::raw::{RawGate, RawLock, RawPlan, RawRate};
 use super::{
     BackfillPlan, CutoverPlan, DualWritePlan, GatePlan, InstancePlan, LockPlan, Plan, SourcePlan,
     VerifyPlan,
 };
+use crate::checkpoint::desired::Rate;
 use crate::error::{Error, ErrorKind, Result};
 use engine::Engines;
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -93,16 +95,25 @@ fn lock(raw: &RawLock, engines: &mut Engines) -> Result<LockPlan> {
 }
 
 fn backfill(raw: &super::raw::RawBackfill) -> Result<BackfillPlan> {
-    if raw.rate == Some(0) {
-        return Err(invalid("backfill.rate", "be at least 1", 0)
-            .hint("leave it out for no limit; `backfill pause` stops a running copy"));
-    }
     Ok(BackfillPlan {
         batch_bytes_max: size("backfill.batch_bytes_max", raw.batch_bytes_max, 1_024..=16 << 20)?,
         batch_rows_max: size("backfill.batch_rows_max", raw.batch_rows_max, 1..=100_000)?,
         workers: size("backfill.workers", raw.workers, 1..=64)?,
         ranges: size("backfill.ranges", raw.ranges, 1..=65_536)?,
-        rate: raw.rate,
+        rate: match raw.rate {
+            None => BackfillPlan::RATE_BY_DEFAULT,
+            Some(rate) => copy_rate(rate)?,
+        },
+        is_rate_default: raw.rate.is_none(),
+    })
+}
+
+fn copy_rate(raw: RawRate) -> Result<Rate> {
+    let RawRate::PerSecond(rate) = raw else { return Ok(Rate::Unlimited) };
+    NonZeroU32::new(rate).map(Rate::PerSecond).ok_or_else(|| {
+        invalid("backfill.rate", "be at least 1", rate).hint(
+            "write `rate = \"unlimited\"` for no limit; `backfill pause` stops a running copy",
+        )
     })
 }
 

@@ -48,6 +48,17 @@ async fn several_workers_share_one_rate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_stall_left_unused_comes_back_as_no_burst() {
+    let throttle = Throttle::new(per_second(1_000));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let seconds = seconds_for(&throttle, 20, 10).await;
+    assert!(
+        (0.14..=0.16).contains(&seconds),
+        "all but a twentieth of a second's worth: {seconds} s"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_rate_means_no_wait() {
     let throttle = Throttle::new(Rate::Unlimited);
     assert!(seconds_for(&throttle, 1_000, 1_000).await < 0.001);

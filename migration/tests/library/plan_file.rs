@@ -1,9 +1,11 @@
 //! What a plan file says, and what is said about a plan file that is wrong.
 
+use migration::checkpoint::desired::Rate;
 use migration::error::{Chain, Error, ErrorKind};
 use migration::layout::{ShardBound, ShardFunction};
 use migration::plan::{Bucketing, Engine, Order, Plan, StagePlan, json_schema};
 use migration::value::ColumnType;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -249,7 +251,7 @@ const BAD_PLAN: &[Bad] = &[
         "[cutover]",
         "[backfill]\nrate = 0\n[cutover]",
         "read plan: field backfill.rate, must be at least 1, found 0",
-        Some("leave it out for no limit; `backfill pause` stops a running copy"),
+        Some("write `rate = \"unlimited\"` for no limit; `backfill pause` stops a running copy"),
     ),
     (
         "[cutover]",
@@ -434,6 +436,7 @@ fn the_digest_binds_what_records_lie_by_and_nothing_else() {
 
     let free = [
         ("[cutover]", "[backfill]\nworkers = 9\nrate = 10\n[cutover]"),
+        ("[cutover]", "[backfill]\nrate = \"unlimited\"\n[cutover]"),
         ("[cutover]", "[cutover.gate]\nsoak_s = 1\n[cutover]"),
         ("path = \"service.db\"", "path = \"service.db\"\nepoch = 3"),
         ("path = \"locks.db\"", "path = \"other-locks.db\"\nwait_ms = 7"),
@@ -594,7 +597,7 @@ fn overrides_are_laid_over_the_file() {
         "cutover.gate = { soak_s = 5 }",
     ])
     .unwrap();
-    assert_eq!(plan.backfill.rate, Some(500));
+    assert_eq!(plan.backfill.rate, per_second(500));
     assert_eq!(plan.id, "other-flight");
     assert_eq!(plan.cutover.stages.len(), 1);
     let Engine::Sqlite { path } = &plan.targets[1].engine else { unreachable!() };
@@ -602,6 +605,32 @@ fn overrides_are_laid_over_the_file() {
     assert_eq!(plan.tables[0].into[0].shard.as_ref().unwrap().function, ShardFunction::Modulo);
     assert_eq!(plan.cutover.gate.soak, Duration::from_secs(5));
     assert_eq!(plan.targets[1].name, "shard-1", "the rest of the table stays");
+}
+
+#[test]
+fn a_copy_without_a_rate_has_one_and_an_unlimited_one_is_asked_for() {
+    for (over, rate, is_default) in [
+        ("backfill.workers=2", per_second(10_000), true),
+        ("backfill.rate=10000", per_second(10_000), false),
+        ("backfill.rate=unlimited", Rate::Unlimited, false),
+        ("backfill.rate=\"unlimited\"", Rate::Unlimited, false),
+    ] {
+        let plan = load_with(&[over]).unwrap();
+        assert_eq!(
+            (plan.backfill.rate, plan.backfill.is_rate_default),
+            (rate, is_default),
+            "{over}"
+        );
+        let written = serde_json::to_value(&plan).unwrap()["backfill"]["rate"].clone();
+        match rate {
+            Rate::Unlimited => assert_eq!(written, "unlimited", "{over}"),
+            Rate::PerSecond(rate) => assert_eq!(written, rate.get(), "{over}"),
+        }
+    }
+}
+
+fn per_second(rate: u32) -> Rate {
+    Rate::PerSecond(NonZeroU32::new(rate).unwrap())
 }
 
 #[test]
@@ -614,7 +643,13 @@ fn an_override_that_is_wrong_is_named() {
     );
     assert_eq!(
         message("backfill.rate=fast"),
-        "read plan: --set backfill.rate=fast: invalid type: string \"fast\", expected u32"
+        "read plan: --set backfill.rate=fast: invalid value: string \"fast\", expected records a \
+         second, such as 20000, or \"unlimited\""
+    );
+    assert_eq!(
+        message("backfill.rate=-1"),
+        "read plan: --set backfill.rate=-1: invalid value: integer `-1`, expected records a \
+         second, such as 20000, or \"unlimited\""
     );
     assert_eq!(message("backfill"), "read plan: --set backfill: there is no = in it");
     assert_eq!(
@@ -766,4 +801,6 @@ fn the_schema_for_editors_describes_every_key() {
     }
     assert_eq!(undescribed, Vec::<String>::new());
     assert_eq!(schema["$defs"]["Backfill"]["properties"]["workers"]["default"], 2);
+    assert_eq!(schema["$defs"]["Backfill"]["properties"]["rate"]["default"], 10_000);
+    assert_eq!(schema["$defs"]["Rate"]["anyOf"][1]["const"], "unlimited");
 }

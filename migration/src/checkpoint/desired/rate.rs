@@ -39,13 +39,6 @@ impl Rate {
     }
 }
 
-impl From<Option<u32>> for Rate {
-    /// A plan's rate: none, or zero, is unlimited.
-    fn from(rate: Option<u32>) -> Self {
-        rate.and_then(NonZeroU32::new).map_or(Self::Unlimited, Self::PerSecond)
-    }
-}
-
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
