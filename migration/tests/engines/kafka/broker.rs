@@ -50,6 +50,7 @@ pub(crate) fn plan(brokers: &str, topic: &str) -> KafkaPlan {
         group: format!("group-of-{topic}"),
         instance: None,
         session: Duration::from_secs(6),
+        producer_lag_max: Duration::from_secs(10),
         tls: None,
         sasl: None,
         topics: vec![TopicFormat {
