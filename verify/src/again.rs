@@ -1,8 +1,8 @@
 //! Reads what did not agree once more, before the verdict.
 //!
 //! A difference found an hour ago may have been mended since: the copy has gone on, a dead letter
-//! was replayed, somebody repaired, or the queue got it late. A verdict that names records which agree is as wrong as one that
-//! misses some, so what counts is what stands at the end.
+//! was replayed, somebody repaired, or the queue got it late. A verdict that names records which
+//! agree is as wrong as one that misses some, so what counts is what stands at the end.
 
 use crate::difference::{Difference, Located};
 use crate::pass::Pair;
@@ -45,7 +45,7 @@ pub(crate) async fn read_again(
         found.chunks(SUSPECTS_MAX).map(move |set| (pair.clone(), set))
     });
     let mut judged = stream::iter(sets)
-        .map(|(pair, set)| Box::pin(judge(parts, records, pair, set, stop)))
+        .map(|(pair, set)| Box::pin(read_set(parts, records, pair, set, stop)))
         .buffer_unordered(AT_ONCE);
     let mut tally = Tally::default();
     while let Some(still) = judged.next().await {
@@ -57,7 +57,7 @@ pub(crate) async fn read_again(
 
 /// Reads one set of a table's records, and keeps and returns what does not agree. `None` if it was
 /// asked to stop.
-async fn judge(
+async fn read_set(
     parts: &Parts,
     records: &Records,
     pair: Pair,

@@ -10,6 +10,7 @@ pub mod difference;
 mod pass;
 pub mod record;
 mod resume;
+mod round;
 pub mod run;
 pub mod scope;
 mod settle;

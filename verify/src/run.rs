@@ -79,8 +79,8 @@ impl Parts {
         }
     }
 
-    /// What a record gets that is read again at the end of the run.
-    pub(crate) fn patience_to_settle(&self) -> Patience {
+    /// What a record gets while the run goes on, where it is read again before the verdict.
+    fn patience_to_settle(&self) -> Patience {
         Patience {
             rounds_max: self.settings.recheck_max,
             wait: self.settings.settle,
@@ -255,18 +255,23 @@ impl<'a> Run<'a> {
             self.settling = Duration::ZERO;
             return Ok(true);
         }
+        let kept = self.record.tally.disagreeing() - self.record.not_kept.disagreeing();
+        let room = DIFFERENCES_KEPT_MAX.saturating_sub(kept);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let began = Instant::now();
-        let settling = settle(pair, &self.parts.queue, suspects, self.parts.patience_to_settle());
+        // What is not kept is not read again: it counts as it is found here.
+        let patience = match suspects.len() <= room {
+            true => self.parts.patience_to_settle(),
+            false => self.parts.patience_to_judge(),
+        };
+        let settling = settle(pair, &self.parts.queue, suspects, patience);
         let Some(settled) = unless_late(stop, settling).await.transpose()? else {
             return Ok(false);
         };
         self.settling = began.elapsed();
         suspects.clear();
         let record = &mut self.record;
-        let kept = record.tally.disagreeing() - record.not_kept.disagreeing();
-        let room = DIFFERENCES_KEPT_MAX.saturating_sub(kept);
-        let room = usize::try_from(room).unwrap_or(usize::MAX).min(settled.differences.len());
-        let (named, rest) = settled.differences.split_at(room);
+        let (named, rest) = settled.differences.split_at(room.min(settled.differences.len()));
         record.tally.converged += settled.converged;
         for difference in &settled.differences {
             record.tally.add(difference.kind);

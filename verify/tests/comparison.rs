@@ -15,6 +15,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::Instant;
 use verify::difference::DifferenceKind;
+use verify::record::DIFFERENCES_KEPT_MAX;
 use verify::scope::Scope;
 
 const ROWS: i128 = 1_000;
@@ -131,6 +132,26 @@ async fn a_change_that_the_queue_gets_late_is_no_difference() {
     let (record, outcome) = compared;
     assert_eq!((record.tally.differing(), record.tally.unsettled), (0, 0));
     assert_eq!(outcome, Outcome::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_queue_gets_late_is_no_difference_however_much_of_it_there_is() {
+    let rows = 6_000;
+    let bed = Bed::new(rows).await.with_producer_lag_max(Duration::from_secs(10));
+    for item in 0..rows {
+        bed.change_source_alone(item).await;
+    }
+    let late = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        bed.produce();
+        bed.apply_the_changes(0..rows).await;
+    };
+    let (compared, ()) = tokio::join!(bed.compare(Scope::Full), late);
+    let (record, outcome) = compared;
+    assert_eq!((record.tally.differing(), outcome), (0, Outcome::Pass), "{record:?}");
+    let (mended, converged) = (record.tally.mended, record.tally.converged);
+    assert!((1..=DIFFERENCES_KEPT_MAX).contains(&mended), "{mended} were kept until the end");
+    assert!(converged > 0, "one set was more than could be kept, and was judged on the way");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,10 @@ pub(super) async fn run(shared: &SharedArgs, which: &DiffArgs) -> Result<Exit> {
         return Err(Error::new(ErrorKind::Refused, "print differences: there was no run")
             .hint("compare first: `verify run`"));
     };
+    if record.verdict.is_none() {
+        let run = &record.id;
+        tracing::warn!(run, "not judged yet: what is listed may only have been on its way");
+    }
     let to = SharedOutput::from(shared).of_records();
     let mut left = which.limit.unwrap_or(usize::MAX);
     let mut after: Option<String> = None;

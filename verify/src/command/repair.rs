@@ -50,6 +50,12 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
         return Err(Error::new(ErrorKind::Refused, "repair: there was no run")
             .hint("compare first: `verify run`"));
     };
+    if record.verdict.is_none() {
+        // Some of it may only have been on its way.
+        return Err(Error::new(ErrorKind::Refused, "repair: the run was not judged")
+            .with("run", &record.id)
+            .hint("`verify run` goes on with it"));
+    }
     let repairer = Repairer {
         source: servers.source.clone(),
         queue: servers.queue.clone(),

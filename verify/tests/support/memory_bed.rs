@@ -20,6 +20,7 @@ use migration::store::{
 };
 use migration::throttle::Throttle;
 use migration::value::{ColumnType, Value};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,8 +225,15 @@ impl Bed {
 
     /// Applies that change as the live path does.
     pub(crate) async fn apply_the_change(&self, item: i128) {
-        for table in ["by_owner", "by_item"] {
-            self.put_into_target(table, owner_of(item), item, "changed").await;
+        self.apply_the_changes(item..item + 1).await;
+    }
+
+    /// Applies such changes of several records.
+    pub(crate) async fn apply_the_changes(&self, items: Range<i128>) {
+        for item in items {
+            for table in ["by_owner", "by_item"] {
+                self.put_into_target(table, owner_of(item), item, "changed").await;
+            }
         }
         let generation = Generation { number: 2, owner: Owner::new() };
         let next = self.queue.end(PARTITION).await.unwrap();
