@@ -221,6 +221,10 @@ impl LivePath {
                 }
                 let place = Place { partition, generation, from, next };
                 let batch = self.parts.preparer.prepare(place, &messages)?;
+                if batch.place.next != next {
+                    // It ends before a message that an operator has to see: the next begins there.
+                    self.consumer.seek(&batch.place.partition, &batch.place.next).await?;
+                }
                 self.judge(&batch)?;
                 Polled::Batch(Box::new(batch))
             }

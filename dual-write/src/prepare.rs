@@ -129,8 +129,7 @@ impl Preparer {
     ///
     /// # Errors
     /// `Refused` if it begins with a message that nobody may pass without an operator. A batch that
-    /// has one further on ends before it, so the next begins with it: the caller finds that there
-    /// is a gap between the two, and goes back.
+    /// has one further on ends before it; the caller goes back, so that the next begins with it.
     pub(crate) fn prepare(&self, mut place: Place, mut messages: &[Message]) -> Result<Prepared> {
         let mut changes = self.decoder.decode(messages);
         if let Some(stop) = changes.stop.take() {

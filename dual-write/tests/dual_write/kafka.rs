@@ -60,6 +60,7 @@ impl Bed {
             group: format!("group-of-{}", topic.name),
             instance: None,
             session: Duration::from_secs(6),
+            producer_lag_max: Duration::ZERO,
             tls: None,
             sasl: None,
             topics: vec![format.clone()],

@@ -6,6 +6,9 @@ use dual_write::{Counters, Ended, Gate, Hold, LiveParts, LivePath, Preparer};
 use migration::checkpoint::MemoryCheckpoint;
 use migration::claim::{claim_partition, partitions};
 use migration::dead_letter;
+use migration::decode::{
+    Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Truncates, Versions,
+};
 use migration::error::{ErrorKind, Result};
 use migration::lock::{KeyLock, MemoryLock, Token};
 use migration::position::Owner;
@@ -286,4 +289,34 @@ async fn a_target_that_is_not_set_up_is_refused_with_the_next_command() -> Resul
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert!(error.next_step().unwrap().contains("dual-write set-up"), "{error}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_truncate_stops_the_live_path_also_where_nothing_follows_it() {
+    let bed = Bed::new(1).await;
+    let topic = TopicFormat {
+        topic: "t".to_owned(),
+        format: Format::resolve(FormatName::Debezium, &FormatOptions::default()).unwrap(),
+        versions: Versions::Source,
+        truncates: Truncates::Stop,
+        table: None,
+        database: None,
+    };
+    let table = SourceTable::new(Arc::clone(&bed.world.layout), |_| Default::default());
+    let decoder = Decoder::with_topics(&[table], vec![topic], 0).unwrap();
+    let checkpoint = Arc::new(bed.checkpoint.clone());
+    let mut parts = bed.parts(10);
+    parts.preparer = Arc::new(Preparer::with_decoder(decoder, 1, checkpoint));
+    let row = r#"{"followed":"a","follower":"b","weight":1}"#;
+    for (place, op) in [(1, "c"), (2, "t")] {
+        let source = format!(r#"{{"table":"{TABLE}","file":"b.1","pos":{place}}}"#);
+        let value = format!(r#"{{"op":"{op}","after":{row},"source":{source}}}"#);
+        bed.world.queue.append(PARTITION, "t", "", Some(value.as_bytes())).unwrap();
+    }
+    let mut path = LivePath::new(parts).await.unwrap();
+    let ended = tokio::time::timeout(SOON, path.run(&AtEnd(&bed))).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Refused);
+    let next = partitions(&bed.world.targets, PARTITION).await.unwrap()[0].next;
+    let lag = bed.world.queue.lag(PARTITION, &next).await.unwrap();
+    assert_eq!(lag.messages, 1, "what lies before it is applied, and no more");
 }

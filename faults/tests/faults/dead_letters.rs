@@ -120,13 +120,14 @@ async fn a_queue_that_nobody_can_decode_stops_the_live_path_before_it_fills_the_
     for _ in 0..3_500 {
         bed.emit_raw("upsert", "{}").await;
     }
-    let ran = bed.run("dual-write", &["run", "--until-drained"]);
+    let until_drained = ["run", "--until-drained", "--set", "dual-write.batch_rows_max=1000"];
+    let ran = bed.run("dual-write", &until_drained);
     assert_ne!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("none can be, one after the other"), "{ran:?}");
     let kept = letters(&bed).len();
     assert!((1_000..3_500).contains(&kept), "{kept}");
     // Whoever means to pass them starts it again.
-    let more = bed.run("dual-write", &["run", "--until-drained"]);
+    let more = bed.run("dual-write", &until_drained);
     assert!(letters(&bed).len() > kept, "{more:?}");
 }
 

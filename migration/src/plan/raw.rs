@@ -335,10 +335,11 @@ pub(super) struct RawGate {
     pub(super) soak_s: u64,
 }
 
-// A batch of this size is applied in some 10 ms, which is also how long it may hold up a lock.
+// So many are applied only while the live path catches up, in some 50 ms on a server; that is also
+// how long they may hold up a lock. Otherwise a batch is what has come meanwhile.
 impl Default for RawDualWrite {
     fn default() -> Self {
-        Self { batch_rows_max: 1_000, poll_ms: 50 }
+        Self { batch_rows_max: 4_000, poll_ms: 50 }
     }
 }
 
