@@ -11,7 +11,7 @@ use migration::plan::{KafkaPlan, SecretPlace};
 use migration::position::Position;
 use migration::queue::{Consumer, Delivery, Message, Queue};
 use rdkafka::admin::NewPartitions;
-use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use servers::Listener;
 use servers::shared::{kafka_brokers, unique_name};
@@ -205,6 +205,41 @@ async fn messages_of_a_transaction_come_with_its_commit_and_never_without() {
     };
     assert!(passed > next);
     assert_eq!(bed.queue.lag(&bed.first(), &passed).await.unwrap().messages, 0);
+}
+
+/// A mark that nobody passes holds up whoever waits for the position to reach the end.
+#[tokio::test]
+async fn the_mark_of_a_transaction_is_passed_while_another_partition_is_busy() {
+    let bed = Bed::new(2).await;
+    let (mut consumer, partitions) = joined(&bed.queue).await;
+    for partition in &partitions {
+        let start = bed.queue.end(partition).await.unwrap();
+        consumer.seek(partition, &start).await.unwrap();
+    }
+    let producer: BaseProducer =
+        config(&bed.brokers).set("transactional.id", unique_name("marks")).create().unwrap();
+    producer.init_transactions(LIMIT).unwrap();
+    producer.begin_transaction().unwrap();
+    producer.send(BaseRecord::to(&bed.topic).partition(0).key("k").payload("one")).unwrap();
+    producer.commit_transaction(LIMIT).unwrap();
+    let began = Instant::now();
+    let mut busy = 0;
+    loop {
+        assert!(began.elapsed() < LIMIT, "the mark was not passed; {busy} messages meanwhile");
+        // Something comes with every poll.
+        let record = FutureRecord::to(&bed.topic).partition(1).key("k").payload("busy");
+        bed.producer.send(record, LIMIT).await.unwrap();
+        match consumer.poll(10, LIMIT).await.unwrap() {
+            Delivery::Messages { partition, messages, .. } if *partition == *bed.first() => {
+                if messages.is_empty() {
+                    break;
+                }
+            }
+            Delivery::Messages { messages, .. } => busy += messages.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(busy > 0);
 }
 
 #[tokio::test]

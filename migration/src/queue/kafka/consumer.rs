@@ -194,15 +194,16 @@ impl KafkaConsumer {
         }
     }
 
-    /// While nothing comes: whether the history of one partition still holds, and whether what lies
-    /// between its position and its end is a message that has yet to come, or a gap to pass.
+    /// Of a partition of which nothing comes, however much comes of others: whether its history still
+    /// holds, and whether what lies between its position and its end is a message that has yet to
+    /// come, or a gap to pass.
     async fn look(&mut self) -> Result<Option<Delivery>> {
         let count = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         let interval = LOOK_EVERY.max(LOOK_PAUSE.saturating_mul(count));
-        let oldest = self.parts.iter_mut().filter(|part| part.place.is_some());
-        let Some(part) = oldest.min_by_key(|part| part.looked) else { return Ok(None) };
+        let quiet = self.parts.iter_mut().filter(|part| part.is_quiet());
+        let Some(part) = quiet.min_by_key(|part| part.looked) else { return Ok(None) };
         let Some(place) = part.place else { return Ok(None) };
-        if part.looked.elapsed() < interval || part.has_waiting() {
+        if part.looked.elapsed() < interval {
             return Ok(None);
         }
         part.looked = Instant::now();
@@ -246,11 +247,14 @@ impl KafkaConsumer {
             if let Some(change) = self.change().await? {
                 return Ok(change);
             }
+            if let Some(passed) = self.look().await? {
+                return Ok(passed);
+            }
             if let Some(messages) = self.deliver(messages_max).await? {
                 return Ok(messages);
             }
             if Instant::now() >= deadline {
-                return Ok(self.look().await?.unwrap_or(Delivery::Idle));
+                return Ok(Delivery::Idle);
             }
             self.wait(deadline).await?;
         }

@@ -1,6 +1,6 @@
 //! One partition of a consumer.
 
-use super::SILENT;
+use super::{LOOK_EVERY, SILENT};
 use crate::error::Result;
 use crate::queue::kafka::partition::Partition;
 use crate::queue::kafka::place::KafkaPlace;
@@ -73,6 +73,11 @@ impl Part {
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether it was sought, and nothing has come of it for a while.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.place.is_some() && !self.has_waiting() && self.heard.elapsed() >= LOOK_EVERY
     }
 
     /// Whether it has a whole delivery, or has waited for one long enough.
