@@ -4,8 +4,10 @@
 mod connector;
 
 use std::fs;
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -108,7 +110,7 @@ impl ConnectSettings {
         };
         let mut server = Server::prepare(launch, home, Vec::new());
         server.start()?;
-        Ok(Connect { server })
+        Ok(Connect { server, looked: Mutex::new(0) })
     }
 
     fn worker(&self, home: &Home) -> Vec<(String, String)> {
@@ -159,18 +161,32 @@ fn text(properties: &[(String, String)]) -> String {
 #[derive(Debug)]
 pub struct Connect {
     server: Server,
+    /// Bytes of the log that tell of no failure: without its brokers a worker writes gigabytes.
+    looked: Mutex<u64>,
 }
 
 impl Connect {
     /// What a connector that has failed says, for a test that waits for its messages in vain.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let log = self.server.log();
-        let start = log.find("is being killed and will not recover").or_else(|| {
-            log.find("Failed to create connector").or_else(|| log.find("Failed to create job"))
-        })?;
-        let rest = log[start..].lines();
-        Some(rest.take(FAILURE_LINES).collect::<Vec<_>>().join("\n"))
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = BufReader::new(self.server.open_log().ok()?);
+        log.seek(SeekFrom::Start(*looked)).ok()?;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let length = log.read_until(b'\n', &mut line).ok()?;
+            let text = String::from_utf8_lossy(&line);
+            if FAILURES.iter().any(|failure| text.contains(failure)) {
+                let rest = log.lines().map_while(io::Result::ok).take(FAILURE_LINES);
+                let lines = std::iter::once(text.trim_end().to_owned()).chain(rest);
+                return Some(lines.collect::<Vec<_>>().join("\n"));
+            }
+            if !line.ends_with(b"\n") {
+                return None;
+            }
+            *looked += u64::try_from(length).unwrap_or(0);
+        }
     }
 
     /// Waits until a text stands in the log, such as `"Starting streaming"`.
@@ -182,8 +198,12 @@ impl Connect {
     }
 }
 
-/// Lines of the log that say why a connector has failed.
-const FAILURE_LINES: usize = 12;
+/// What a worker logs when a connector has failed.
+const FAILURES: [&str; 3] =
+    ["is being killed and will not recover", "Failed to create connector", "Failed to create job"];
+
+/// Lines of the log after it that say why.
+const FAILURE_LINES: usize = 11;
 
 impl Deref for Connect {
     type Target = Server;

@@ -133,6 +133,11 @@ impl Server {
         String::from_utf8_lossy(&fs::read(self.home.log()).unwrap_or_default()).into_owned()
     }
 
+    /// The same, to be read in parts.
+    pub(crate) fn open_log(&self) -> std::io::Result<fs::File> {
+        fs::File::open(self.home.log())
+    }
+
     /// Waits until a text stands in what the server has logged since its last start. `failure` ends
     /// the wait: it says why the text will never come.
     pub(crate) fn wait_for(
