@@ -104,7 +104,7 @@ async fn wait_for_source(
             return Err(Error::new(ErrorKind::TimedOut, "wait for the source to catch up")
                 .with("partition", partition)
                 .with("position", queue.describe(position))
-                .hint("the source that is read lags behind the queue: read from its primary, or wait for its replica"));
+                .hint("the source that is read lags behind the queue: read from its primary, or wait for its replica; on PostgreSQL any transaction that stays open holds this up: see pg_stat_activity and pg_prepared_xacts"));
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);

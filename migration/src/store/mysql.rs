@@ -237,7 +237,7 @@ impl Transactional for MysqlStore {
         if access != Access::SetUp && !self.is_marked().await? {
             return Err(Error::new(ErrorKind::Refused, "use target: the migration is not set up")
                 .with("migration", &self.migration)
-                .hint("run its set-up first: `dual-write run` does it when it starts"));
+                .hint("run its set-up first: `dual-write set-up`"));
         }
         if access != Access::Read && self.mode == OpenMode::ReadOnly {
             return Err(Error::new(ErrorKind::Refused, "write: the store is open to read only")

@@ -202,7 +202,7 @@ impl Transactional for SqliteStore {
         if access != Access::SetUp && !self.is_marked().await? {
             return Err(Error::new(ErrorKind::Refused, "use target: the migration is not set up")
                 .with("migration", &self.migration)
-                .hint("run its set-up first: `dual-write run` does it when it starts"));
+                .hint("run its set-up first: `dual-write set-up`"));
         }
         let transaction = match access {
             Access::Read => self

@@ -35,11 +35,20 @@ impl<'a> MysqlTransaction<'a> {
 
     async fn failed(&self, operation: &str, failure: Failure) -> Error {
         let (failure, blocker) = name_blocker(&self.store.database, failure).await;
-        let error = self.store.database.failed(operation, failure);
-        match blocker {
-            Some(blocker) => error.with("perhaps locked by", blocker),
-            None => error,
-        }
+        blocked_by(blocker, self.store.database.failed(operation, failure))
+    }
+
+    /// A failed write of records.
+    async fn unwritten(
+        &self,
+        operation: &str,
+        schema: &Schema,
+        rows: &[Row<'_>],
+        failure: Failure,
+    ) -> Error {
+        let (failure, blocker) = name_blocker(&self.store.database, failure).await;
+        let error = write_failed(&self.store.database, operation, schema, rows, failure);
+        blocked_by(blocker, error)
     }
 
     /// The lock to read with, where what is read decides about writes.
@@ -179,16 +188,7 @@ impl<'a> MysqlTransaction<'a> {
             let arguments = bind_rows(schema, &storage, part)?;
             match self.session.execute(sql(schema, size), arguments).await {
                 Ok(rows) => changed += rows,
-                Err(failure) => {
-                    let (failure, _) = name_blocker(&self.store.database, failure).await;
-                    return Err(write_failed(
-                        &self.store.database,
-                        operation,
-                        schema,
-                        part,
-                        failure,
-                    ));
-                }
+                Err(failure) => return Err(self.unwritten(operation, schema, part, failure).await),
             }
         }
         Ok(changed)
@@ -256,6 +256,13 @@ impl<'a> MysqlTransaction<'a> {
             }
         }
         Ok(found)
+    }
+}
+
+fn blocked_by(blocker: Option<String>, error: Error) -> Error {
+    match blocker {
+        Some(blocker) => error.with("perhaps locked by", blocker),
+        None => error,
     }
 }
 
@@ -445,13 +452,7 @@ impl Transaction for MysqlTransaction<'_> {
                         self.write("insert records", schema, &absent, statement::insert).await?;
                 }
                 Err(failure) => {
-                    return Err(write_failed(
-                        &store.database,
-                        "insert records",
-                        schema,
-                        part,
-                        failure,
-                    ));
+                    return Err(self.unwritten("insert records", schema, part, failure).await);
                 }
             }
         }
