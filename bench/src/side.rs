@@ -6,7 +6,7 @@ use crate::report::{self, Report};
 use servers::Durability;
 
 /// Connections to the target of a peer: as many as ours has workers.
-pub(crate) const CONNECTIONS: u64 = 2;
+pub(crate) const CONNECTIONS: u64 = 4;
 
 /// A thing with a name that does the work.
 pub(crate) trait Side {

@@ -259,9 +259,9 @@ pub(super) struct RawBackfill {
     /// Most records in one batch.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) batch_rows_max: u64,
-    /// Workers in one process.
+    /// Workers in one process. Left out: 4, and 2 where a target is a SQLite file.
     #[schemars(range(min = 1, max = 64))]
-    pub(super) workers: u64,
+    pub(super) workers: Option<u64>,
     /// Ranges that a table is split into.
     #[schemars(range(min = 1, max = 65_536))]
     pub(super) ranges: u64,
@@ -343,10 +343,15 @@ impl Default for RawDualWrite {
     }
 }
 
-// Two workers read ahead of each other's writes; more only queue for one SQLite file.
 impl Default for RawBackfill {
     fn default() -> Self {
-        Self { batch_bytes_max: 1 << 20, batch_rows_max: 5_000, workers: 2, ranges: 16, rate: None }
+        Self {
+            batch_bytes_max: 1 << 20,
+            batch_rows_max: 5_000,
+            workers: None,
+            ranges: 16,
+            rate: None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::checkpoint::desired::Rate;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Engine;
 use engine::Engines;
 use std::fmt::Display;
 use std::num::NonZeroU32;
@@ -60,6 +61,7 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
     let lock = lock(&raw.lock, &mut engines)?;
     let gauges = gauge::resolve(raw.gauge, &engines)?;
     let cutover = cutover(raw.cutover, dir)?;
+    let has_file = targets.iter().any(|target| matches!(target.engine, Engine::Sqlite { .. }));
     let mut plan = Plan {
         id: raw.id,
         order: raw.order,
@@ -79,7 +81,7 @@ pub(super) fn resolve(raw: RawPlan, dir: &Path) -> Result<Plan> {
             )?,
             poll: millis("dual-write.poll_ms", raw.dual_write.poll_ms, 1..=10_000)?,
         },
-        backfill: backfill(&raw.backfill)?,
+        backfill: backfill(&raw.backfill, has_file)?,
         verify: verify(&raw.verify)?,
         cutover,
         digest: String::new(),
@@ -94,11 +96,14 @@ fn lock(raw: &RawLock, engines: &mut Engines) -> Result<LockPlan> {
     Ok(LockPlan { engine: engines.lock(raw)?, wait, lease })
 }
 
-fn backfill(raw: &super::raw::RawBackfill) -> Result<BackfillPlan> {
+/// A worker waits for the source, the target and its commit in turn, so on servers it takes several to
+/// keep them busy; on one file more than two only queue.
+fn backfill(raw: &super::raw::RawBackfill, has_file: bool) -> Result<BackfillPlan> {
+    let workers = raw.workers.unwrap_or(if has_file { 2 } else { 4 });
     Ok(BackfillPlan {
         batch_bytes_max: size("backfill.batch_bytes_max", raw.batch_bytes_max, 1_024..=16 << 20)?,
         batch_rows_max: size("backfill.batch_rows_max", raw.batch_rows_max, 1..=100_000)?,
-        workers: size("backfill.workers", raw.workers, 1..=64)?,
+        workers: size("backfill.workers", workers, 1..=64)?,
         ranges: size("backfill.ranges", raw.ranges, 1..=65_536)?,
         rate: match raw.rate {
             None => BackfillPlan::RATE_BY_DEFAULT,
