@@ -260,7 +260,7 @@ pub(super) struct RawBackfill {
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) batch_rows_max: u64,
     /// Workers in one process. Left out: 4, and 2 where a target is a SQLite file.
-    #[schemars(range(min = 1, max = 64))]
+    #[schemars(range(min = 1, max = 64), extend("default" = 4))]
     pub(super) workers: Option<u64>,
     /// Ranges that a table is split into.
     #[schemars(range(min = 1, max = 65_536))]

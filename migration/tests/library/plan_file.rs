@@ -800,7 +800,7 @@ fn the_schema_for_editors_describes_every_key() {
         }
     }
     assert_eq!(undescribed, Vec::<String>::new());
-    assert_eq!(schema["$defs"]["Backfill"]["properties"]["workers"]["default"], 2);
+    assert_eq!(schema["$defs"]["Backfill"]["properties"]["workers"]["default"], 4);
     assert_eq!(schema["$defs"]["Backfill"]["properties"]["rate"]["default"], 10_000);
     assert_eq!(schema["$defs"]["Rate"]["anyOf"][1]["const"], "unlimited");
 }
