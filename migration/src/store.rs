@@ -5,6 +5,7 @@
 //! primitives of [`Transactional`]; an engine whose atomic step is one key or one row implements
 //! [`Target`] itself, around the same decisions of [`crate::protocol`].
 
+mod cut;
 mod horizon;
 mod memory;
 mod mysql;

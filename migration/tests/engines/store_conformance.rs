@@ -42,6 +42,8 @@ on_every_engine! {
         null_and_empty_text_are_two_values
         an_interval_ends_where_an_entity_ends_if_that_leaves_more_than_half
         split_points_cut_the_table_in_order
+        lists_are_cut_too
+        a_wrong_estimate_leaves_the_split_points_in_order
         a_small_table_has_few_split_points
         a_table_that_is_not_there_is_refused
         a_column_that_is_not_there_is_refused;

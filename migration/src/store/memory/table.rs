@@ -120,7 +120,7 @@ impl Table {
         let inner = 1..count;
         inner
             .filter(|_| step > 0)
-            .filter_map(|part| self.records.keys().nth(part * step).cloned())
+            .filter_map(|part| self.records.keys().nth(part * step - 1).cloned())
             .collect()
     }
 }

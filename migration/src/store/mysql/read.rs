@@ -9,16 +9,13 @@ use crate::driver::mysql::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::store::ReadLimit;
+use crate::store::cut::{self, BothWays};
 use crate::store::walk::{self, Walk};
 use crate::value::Value;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Column as _, Row};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// Most keys that are passed over in one statement on the way to a split point: a fraction of a
-/// second, so that no statement runs into its bound.
-const STEP_MAX: u64 = 500_000;
 
 /// Tables up to this size are counted to the record; beyond, the server's estimate has to do.
 const COUNTED_MAX: u64 = 1_000_000;
@@ -90,7 +87,7 @@ async fn one_count(store: &MysqlStore, sql: String, table: Option<&str>) -> Resu
     rows.first().map_or(Ok(0), super::side::count)
 }
 
-/// Keys that cut the table into equal parts, each found by walking on from the one before.
+/// Keys that cut the table into equal parts.
 pub(super) async fn split_points(
     store: &MysqlStore,
     schema: &Arc<Schema>,
@@ -99,16 +96,8 @@ pub(super) async fn split_points(
     let shape = store.shape(&schema.table).await?;
     let reader = Reader::new(store, schema, &shape)?;
     let records = estimate(store, &schema.table).await?;
-    let part = records / u64::try_from(count.max(1)).unwrap_or(u64::MAX);
-    let mut points: Vec<Key> = Vec::new();
-    while part > 0 && points.len() + 1 < count {
-        let Some(point) = reader.split_point(points.last(), part, shape.index_of(schema)).await?
-        else {
-            break;
-        };
-        points.push(point);
-    }
-    Ok(points)
+    let index = shape.index_of(schema);
+    cut::points(&Keys { reader, index }, records, count).await
 }
 
 /// See [`Store::interval`](crate::store::Store::interval).
@@ -181,9 +170,20 @@ impl Walk for Keys<'_> {
     }
 
     async fn last_key(&self, bounds: (Option<&Key>, Option<&Key>)) -> Result<Option<Key>> {
+        self.key_before(bounds, 0).await
+    }
+}
+
+impl BothWays for Keys<'_> {
+    async fn key_before(
+        &self,
+        bounds: (Option<&Key>, Option<&Key>),
+        passed: usize,
+    ) -> Result<Option<Key>> {
         let mut arguments = MySqlArguments::default();
         let Some(bounds) = self.bind(&mut arguments, bounds)? else { return Ok(None) };
-        self.key(statement::last_key(self.reader.schema, self.index, bounds), arguments).await
+        add(&mut arguments, u64::try_from(passed).unwrap_or(u64::MAX))?;
+        self.key(statement::key_before(self.reader.schema, self.index, bounds), arguments).await
     }
 }
 
@@ -299,31 +299,6 @@ impl<'a> Reader<'a> {
             })
             .collect::<Result<_>>()?;
         Key::new(values).map_err(|error| error.with("table", &self.schema.table))
-    }
-
-    /// The key that lies `count` keys after another.
-    async fn split_point(
-        &self,
-        after: Option<&Key>,
-        count: u64,
-        index: Option<&str>,
-    ) -> Result<Option<Key>> {
-        let mut reached = after.cloned();
-        let mut left = count;
-        while left > 0 {
-            let step = left.min(STEP_MAX);
-            let mut arguments = MySqlArguments::default();
-            let lower = reached.as_ref().map(|key| self.bind_bound(&mut arguments, key));
-            let bounds = Bounds { lower: lower.transpose()?, upper: None };
-            let sql = statement::key_after(self.schema, index, bounds);
-            add(&mut arguments, step - 1)?;
-            let mut session = self.store.database.session().await?;
-            let found = session.fetch(sql, arguments).await.map_err(|error| self.failed(error))?;
-            let Some(row) = found.first() else { return Ok(None) };
-            reached = Some(self.key_of(row)?);
-            left -= step;
-        }
-        Ok(reached)
     }
 
     /// Whether only nearly every text of a collation in the key is sorted by its bytes.

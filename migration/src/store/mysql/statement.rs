@@ -93,12 +93,12 @@ pub(super) fn key_after(schema: &Schema, index: Option<&str>, bounds: Bounds) ->
     format!("SELECT {columns} {}", in_key_order(schema, index, bounds, "LIMIT 1 OFFSET ?"))
 }
 
-/// The last key: binds as [`scan`] does, without the limit.
-pub(super) fn last_key(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
+/// The key that lies some keys before the last one: binds as [`key_after`] does.
+pub(super) fn key_before(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
     let columns = names(schema, schema.key.iter().copied());
     let descending = schema.key.iter().map(|&column| format!("{} DESC", name(schema, column)));
     let (found, order) = (within(schema, index, bounds), join(descending));
-    format!("SELECT {columns} {found}ORDER BY {order} LIMIT 1")
+    format!("SELECT {columns} {found}ORDER BY {order} LIMIT 1 OFFSET ?")
 }
 
 fn in_key_order(schema: &Schema, index: Option<&str>, bounds: Bounds, limit: &str) -> String {

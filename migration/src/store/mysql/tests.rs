@@ -4,8 +4,9 @@ use super::statement::{self, Bounds, Lock};
 use super::{MysqlStore, OpenMode, Store as _};
 use crate::batch::Schema;
 use crate::plan::ServerUrl;
-use crate::store::Target as _;
+use crate::store::{ReadLimit, Target as _};
 use servers::shared::{Database, mariadb_database};
+use std::sync::Arc;
 
 async fn open() -> (Database, MysqlStore) {
     let database = mariadb_database("statements").unwrap();
@@ -70,16 +71,13 @@ async fn a_scan_walks_along_the_key_and_sorts_nothing() {
             assert_eq!((access.as_str(), key.as_str()), (expected, "PRIMARY"), "{sql}");
             assert!(!notes.contains("filesort") && !notes.contains("temporary"), "{notes}: {sql}");
             let bounds = Bounds { lower, upper };
-            for (sql, values) in [
-                (statement::key_after(&schema, Some("PRIMARY"), bounds), &values[..]),
-                (
-                    statement::last_key(&schema, Some("PRIMARY"), bounds),
-                    &values[..values.len() - 1],
-                ),
+            for sql in [
+                statement::key_after(&schema, Some("PRIMARY"), bounds),
+                statement::key_before(&schema, Some("PRIMARY"), bounds),
             ] {
-                let (walked, key, notes) = explain(&database, &sql, values);
+                let (walked, key, notes) = explain(&database, &sql, &values);
                 assert_eq!((walked, key.as_str()), (access.clone(), "PRIMARY"), "{sql}");
-                assert!(!notes.contains("filesort"), "{notes}: {sql}");
+                assert!(notes.contains("index") && !notes.contains("filesort"), "{notes}: {sql}");
             }
         }
     }
@@ -87,6 +85,37 @@ async fn a_scan_walks_along_the_key_and_sorts_nothing() {
     let row = "SELECT a, b, c, n FROM t WHERE (a, b, c) > (?, ?, ?) ORDER BY a, b, c LIMIT 500";
     let (access, _, _) = explain(&database, row, &literals);
     assert_eq!(access, "index");
+}
+
+#[tokio::test]
+async fn a_table_that_is_smaller_than_its_statistics_say_is_cut_where_the_walks_meet() {
+    let (database, store) = open().await;
+    fill(&database);
+    // More than are counted, and left as they are. A new name makes the server read them.
+    database
+        .run(
+            "ALTER TABLE t STATS_PERSISTENT = 1, STATS_AUTO_RECALC = 0; \
+             UPDATE mysql.innodb_table_stats SET n_rows = 1200000 \
+             WHERE database_name = DATABASE() AND table_name = 't'; \
+             RENAME TABLE t TO u; RENAME TABLE u TO t",
+        )
+        .unwrap();
+    let schema = Arc::new(schema(&store).await);
+    assert_eq!(store.estimate_rows(&schema).await.unwrap(), 1_200_000);
+    for (count, part, parts) in [(400, 3_000, 7), (100, 12_000, 2), (50, 24_000, 1)] {
+        let points = store.split_points(&schema, count).await.unwrap();
+        let ends = points.iter().map(Some).chain([None]);
+        let mut sizes = Vec::new();
+        let mut after = None;
+        for until in ends {
+            let limit = ReadLimit { rows_max: 30_000, bytes_max: usize::MAX };
+            sizes.push(store.scan(&schema, after, until, limit).await.unwrap().len());
+            after = until;
+        }
+        let odd = 20_000 % part;
+        assert_eq!((sizes.len(), sizes.iter().sum()), (parts, 20_000), "{sizes:?}");
+        assert!(sizes.iter().all(|&size| size == part || size == odd), "{sizes:?}");
+    }
 }
 
 #[tokio::test]

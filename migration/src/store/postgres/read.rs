@@ -1,7 +1,7 @@
 //! Reads of records, straight into the batch.
 
 use super::shape::Form;
-use super::statement::Edge;
+use super::statement::{Edge, Sample};
 use super::value::{self, Arguments, Array, Floor};
 use super::{PostgresStore, statement};
 use crate::batch::{Batch, Schema};
@@ -23,8 +23,12 @@ const ROWS_MAX: usize = 1 << 20;
 /// a sample.
 const EXACT_BYTES_MAX: i64 = 16 << 20;
 
-/// Records in a sample that a table is cut by: some thousand for each part that people ask for.
+/// Records on the pages that a table is cut by: many pages for each part that people ask for.
 const SAMPLE_ROWS: f64 = 100_000.0;
+
+/// Records of them that are sorted. Those of one page are neighbours most often, so that a few stand
+/// for all of them.
+const SORTED_ROWS: f64 = 20_000.0;
 
 /// The records with keys in (`after`, `until`], in key order.
 pub(super) async fn scan(
@@ -105,17 +109,23 @@ pub(super) async fn split_points(
     let mut session = store.pool.session().await?;
     let form = store.shape(&mut session, &schema.table).await?.form(schema)?;
     let (rows, bytes) = size(&mut session, &form.table).await?;
-    #[expect(clippy::cast_precision_loss, reason = "an estimate to begin with")]
-    let percent =
-        (bytes > EXACT_BYTES_MAX).then(|| (SAMPLE_ROWS / rows.max(1) as f64 * 100.0).min(100.0));
+    let sample = (bytes > EXACT_BYTES_MAX).then(|| sample(rows));
     let reader = Reader { schema, form };
     let mut arguments = Arguments::default();
     arguments.add(i64::try_from(count).unwrap_or(i64::MAX))?;
-    let sql = AssertSqlSafe(statement::split(&reader.form, percent));
+    let sql = AssertSqlSafe(statement::split(&reader.form, sample));
     let rows = sqlx::query_with(sql, arguments.into_inner());
     let rows = bounded(rows.persistent(false).fetch_all(session.connection()?)).await;
     let rows = session.settle("cut table into parts", rows)?;
     rows.iter().map(|row| reader.key_of(row)).collect()
+}
+
+/// What a large table of about so many records is cut by.
+#[expect(clippy::cast_precision_loss, reason = "an estimate to begin with")]
+fn sample(rows: i64) -> Sample {
+    let rows = rows.max(1) as f64;
+    let looked_at = rows.min(SAMPLE_ROWS);
+    Sample { percent: looked_at / rows * 100.0, share: (SORTED_ROWS / looked_at).min(1.0) }
 }
 
 /// See [`Store::interval`](crate::store::Store::interval).
@@ -358,7 +368,18 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROWS_MAX, rounded_up};
+    use super::{ROWS_MAX, rounded_up, sample};
+
+    #[test]
+    fn a_sample_is_as_large_as_it_has_to_be_and_no_larger_than_the_table() {
+        let sorted = |rows: i32| {
+            let sample = sample(i64::from(rows));
+            (f64::from(rows) * sample.percent / 100.0 * sample.share).round()
+        };
+        assert_eq!([5_000, 20_000, 60_000].map(sorted), [5_000.0, 20_000.0, 20_000.0]);
+        assert_eq!([2_000_000, i32::MAX].map(sorted), [20_000.0, 20_000.0]);
+        assert!(sample(0).percent <= 100.0 && sample(-1).share <= 1.0);
+    }
 
     #[test]
     fn scans_ask_for_few_different_numbers_of_records() {

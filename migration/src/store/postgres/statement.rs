@@ -173,11 +173,20 @@ pub(super) const BEFORE_COPY: &str = "SAVEPOINT midflight_copy";
 /// Takes a COPY back.
 pub(super) const UNDO_COPY: &str = "ROLLBACK TO SAVEPOINT midflight_copy";
 
-/// Keys that cut a table, or a sample of so many percent of its pages, into equal parts: binds the
-/// number of parts.
-pub(super) fn split(form: &Form, percent: Option<f64>) -> String {
-    let sample =
-        percent.map_or_else(String::new, |percent| format!(" TABLESAMPLE SYSTEM ({percent:.6})"));
+/// Which records a table is cut by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// How much of the pages is looked at.
+    pub(super) percent: f64,
+    /// How much of what is there is taken, from 0 to 1.
+    pub(super) share: f64,
+}
+
+/// Keys that cut a table, or a sample of it, into equal parts: binds the number of parts.
+pub(super) fn split(form: &Form, sample: Option<Sample>) -> String {
+    let sample = sample.map_or_else(String::new, |Sample { percent, share }| {
+        format!(" TABLESAMPLE SYSTEM ({percent:.6}) WHERE random() < {share:.6}")
+    });
     let named = form.key_columns().enumerate();
     let named = named.map(|(place, column)| format!("r.{} AS c{place}", column.name));
     let names = join((0..form.key.len()).map(|place| format!("c{place}")));

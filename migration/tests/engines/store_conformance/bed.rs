@@ -46,6 +46,11 @@ pub(crate) trait Database: Send + Sync {
     async fn back_up(&mut self);
     /// Makes everything as it was: a lost tail. Opened again afterwards.
     async fn restore(&mut self);
+    /// Makes the engine believe, from now on, that [`SOURCE`] has so many records more than it has.
+    /// Returns whether it could be misled: an engine may count.
+    async fn mislead(&self, _records: u64) -> bool {
+        false
+    }
     /// Whether text may hold a zero byte.
     fn keeps_nul(&self) -> bool {
         true

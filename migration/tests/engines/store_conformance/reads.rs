@@ -169,6 +169,50 @@ pub(crate) async fn split_points_cut_the_table_in_order(bed: Bed) {
     assert_eq!(bed.target.estimate_rows(bed.layout.source()).await.unwrap(), 1000);
 }
 
+/// How many records lie in each part. The points are in order, keys of the table, and none is twice.
+async fn parts(bed: &Bed, points: &[Key]) -> Vec<usize> {
+    assert!(points.is_sorted_by(|one, next| one < next), "{points:?}");
+    let found = bed.target.read(bed.layout.source_keys(), points).await.unwrap();
+    assert_eq!(found.len(), points.len(), "a point is a key of the table");
+    let mut sizes = Vec::new();
+    let mut after = None;
+    for until in points.iter().map(Some).chain([None]) {
+        sizes.push(scan(bed, after, until).await.len());
+        after = until;
+    }
+    sizes
+}
+
+pub(crate) async fn lists_are_cut_too(bed: Bed) {
+    let names: Vec<String> = (0..500).map(|n| format!("{n:03}")).collect();
+    // All records but a few are of one list.
+    let owner = |n: usize| if n < 5 { "a" } else { "b" };
+    let edges: Vec<_> = (0..500).map(|n| ((owner(n), names[n].as_str()), None)).collect();
+    put_edges(&bed, &edges).await;
+    for count in [2, 7, 500] {
+        let points = bed.target.split_points(bed.layout.source(), count).await.unwrap();
+        let sizes = parts(&bed, &points).await;
+        let part = 500 / count;
+        assert_eq!((sizes.len(), sizes.iter().sum()), (count, 500), "{sizes:?}");
+        assert!(sizes.iter().all(|size| (part..part + count).contains(size)), "{sizes:?}");
+    }
+}
+
+pub(crate) async fn a_wrong_estimate_leaves_the_split_points_in_order(bed: Bed) {
+    let is_misled = bed.database.mislead(1_500_000).await;
+    let names: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
+    let edges: Vec<_> = names.iter().map(|name| ((name.as_str(), "x"), None)).collect();
+    put_edges(&bed, &edges).await;
+    // Parts of 600 records, if the estimate were true, and of 6,000.
+    for (count, expected) in [(2500, vec![400, 600]), (250, vec![1000])] {
+        let points = bed.target.split_points(bed.layout.source(), count).await.unwrap();
+        let mut sizes = parts(&bed, &points).await;
+        sizes.sort_unstable();
+        assert_eq!(sizes.iter().sum::<usize>(), 1000);
+        assert!(!is_misled || sizes == expected, "{sizes:?}");
+    }
+}
+
 pub(crate) async fn a_small_table_has_few_split_points(bed: Bed) {
     assert_eq!(bed.target.split_points(bed.layout.source(), 8).await.unwrap(), []);
     put_edges(&bed, &FOUR).await;
