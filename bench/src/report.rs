@@ -7,9 +7,10 @@
 
 mod spread;
 
+use crate::child::Failure;
 use crate::side::{Run, Runs, Subject};
 use servers::Durability;
-use spread::Spread;
+use spread::{NONE, Spread};
 use std::time::Duration;
 
 /// Prints what a peer's work took.
@@ -40,15 +41,16 @@ pub(crate) fn ran(name: &str, run: &Run) {
 
 /// Prints the last run of ours beside that of a peer: what is left if the benchmark is interrupted.
 pub(crate) fn pair(subject: &Subject<'_>, round: usize, ours: &Runs<'_>, peer: &Runs<'_>) {
-    let (Some(mine), Some(theirs)) = (ours.runs.last(), peer.runs.last()) else { return };
-    let (mine, theirs) = (mine.thousands(), theirs.thousands());
-    println!(
-        "{}, pair {}: {:.2} x {} ({mine:.1} k/s against {theirs:.1} k/s)",
-        title(subject),
-        round + 1,
-        mine / theirs,
-        peer.name,
-    );
+    let pair = format!("{}, pair {}", title(subject), round + 1);
+    match (ours.rounds.last(), peer.rounds.last()) {
+        (Some(Ok(mine)), Some(Ok(theirs))) => {
+            let (mine, theirs) = (mine.thousands(), theirs.thousands());
+            let (ratio, peer) = (mine / theirs, peer.name);
+            println!("{pair}: {ratio:.2} x {peer} ({mine:.1} k/s against {theirs:.1} k/s)");
+        }
+        (_, Some(Err(error))) => println!("{pair}: left out, {error}"),
+        _ => {}
+    }
 }
 
 /// Prints what one call takes, beside another.
@@ -76,7 +78,11 @@ fn title(Subject { case, table, durability }: &Subject<'_>) -> String {
 /// What was measured, for the tables at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    contests: Vec<String>,
+    pub(crate) contests: Vec<String>,
+    /// Pairs whose peer failed.
+    pub(crate) left_out: Vec<String>,
+    /// Peers that there is no pair with.
+    lost: Vec<String>,
     harm: Vec<String>,
 }
 
@@ -93,11 +99,32 @@ impl Report {
         for peer in peers {
             let ratios = Spread::of(ratios(ours, peer));
             let aim = peer.aim.map_or_else(String::new, |aim| format!(", aim {aim:.2}"));
-            println!("  {} x {}{aim}", ratios.text(), peer.name);
+            println!("  {} x {}{aim}, {} pairs", ratios.text(), peer.name, pairs(peer));
             self.contests.push(line(subject, ours, peer));
+            self.failures(subject, peer);
         }
         for side in std::iter::once(ours).chain(peers) {
             used(side, servers);
+        }
+    }
+
+    /// Takes note of the pairs that a peer's failure left out.
+    fn failures(&mut self, subject: &Subject<'_>, peer: &Runs<'_>) {
+        let rounds = peer.rounds.iter().enumerate();
+        let failed = rounds.filter_map(|(round, run)| run.as_ref().err().map(|e| (round, e)));
+        self.left_out.extend(
+            failed.map(|(round, error)| format!("{}, pair {}: {error}", title(subject), round + 1)),
+        );
+        if peer.done().next().is_none() {
+            self.lost.push(format!("{} ({})", peer.name, title(subject)));
+        }
+    }
+
+    /// Fails if there is a peer that ours was not compared with at all.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        match self.lost.as_slice() {
+            [] => Ok(()),
+            lost => Err(format!("all pairs failed with {}", lost.join(", ")).into()),
         }
     }
 
@@ -135,11 +162,15 @@ impl Report {
     pub(crate) fn end(&self) {
         if !self.contests.is_empty() {
             println!(
-                "\n| case | table | commits | peer | ratio | aim | k/s, ours / peer | CPU s per \
-                 million, ours: program + servers | peer: program + servers | peak MiB, ours / \
-                 peer |\n|---|---|---|---|---|---|---|---|---|---|"
+                "\n| case | table | commits | peer | pairs | ratio | aim | k/s, ours / peer | CPU s \
+                 per million, ours: program + servers | peer: program + servers | peak MiB, ours / \
+                 peer |\n|---|---|---|---|---|---|---|---|---|---|---|"
             );
             self.contests.iter().for_each(|line| println!("{line}"));
+        }
+        if !self.left_out.is_empty() {
+            println!("\nLeft out, because the peer failed:\n");
+            self.left_out.iter().for_each(|line| println!("- {line}"));
         }
         if !self.harm.is_empty() {
             println!(
@@ -153,28 +184,40 @@ impl Report {
 
 /// How many times as fast ours was, in each pair.
 fn ratios(ours: &Runs<'_>, peer: &Runs<'_>) -> impl Iterator<Item = f64> {
-    ours.runs.iter().zip(&peer.runs).map(|(ours, peer)| ours.thousands() / peer.thousands())
+    let rounds = ours.rounds.iter().zip(&peer.rounds);
+    rounds.filter_map(|(ours, peer)| {
+        Some(ours.as_ref().ok()?.thousands() / peer.as_ref().ok()?.thousands())
+    })
+}
+
+/// How many pairs a ratio rests on: `5`, or `4 of 5` where some were left out.
+fn pairs(peer: &Runs<'_>) -> String {
+    match (peer.done().count(), peer.rounds.len()) {
+        (done, all) if done == all => all.to_string(),
+        (done, all) => format!("{done} of {all}"),
+    }
 }
 
 /// A line of the table.
 fn line(subject: &Subject<'_>, ours: &Runs<'_>, peer: &Runs<'_>) -> String {
     let cpu = |side: &Runs<'_>| {
-        let program = Spread::of(side.runs.iter().map(Run::cpu_per_million)).median;
-        let servers = Spread::of(side.runs.iter().map(|run| {
+        let program = Spread::of(side.done().map(Run::cpu_per_million)).middle();
+        let servers = Spread::of(side.done().map(|run| {
             let places = 0..run.servers.len();
             places.map(|place| run.server_per_million(place)).sum()
         }));
-        if side.runs.iter().all(|run| run.servers.is_empty()) {
-            return format!("{program:.1}");
+        if side.done().all(|run| run.servers.is_empty()) {
+            return program;
         }
-        format!("{program:.1} + {:.1}", servers.median)
+        format!("{program} + {}", servers.middle())
     };
     format!(
-        "| {} | {} | {} | {} | {} | {} | {:.1} / {:.1} | {} | {} | {} / {} |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} / {} | {} | {} | {} / {} |",
         subject.case,
         subject.table,
         subject.durability.map_or("", promise),
         peer.name,
+        pairs(peer),
         Spread::of(ratios(ours, peer)).text(),
         peer.aim.map_or_else(String::new, |aim| format!("{aim:.2}")),
         rate(ours),
@@ -188,28 +231,29 @@ fn line(subject: &Subject<'_>, ours: &Runs<'_>, peer: &Runs<'_>) -> String {
 
 /// Prints the rate of a side, and what it used.
 fn used(side: &Runs<'_>, servers: &[&str]) {
-    let client = Spread::of(side.runs.iter().map(Run::cpu_per_million)).median;
+    let client = Spread::of(side.done().map(Run::cpu_per_million)).middle();
     let servers: String = servers
         .iter()
         .enumerate()
         .map(|(place, server)| {
-            let used = side.runs.iter().map(|run| run.server_per_million(place));
-            format!(", {server} {:.1}", Spread::of(used).median)
+            let used = side.done().map(|run| run.server_per_million(place));
+            format!(", {server} {}", Spread::of(used).middle())
         })
         .collect();
     println!(
-        "    {:<24} {:>5.1} k/s; CPU s per million: itself {client:.1}{servers}; peak {} MiB",
+        "    {:<24} {:>5} k/s; CPU s per million: itself {client}{servers}; peak {} MiB",
         side.name,
         rate(side),
         peak(side)
     );
 }
 
-fn rate(side: &Runs<'_>) -> f64 {
-    Spread::of(side.runs.iter().map(Run::thousands)).median
+fn rate(side: &Runs<'_>) -> String {
+    Spread::of(side.done().map(Run::thousands)).middle()
 }
 
 /// The most memory of any run, in MiB.
-fn peak(side: &Runs<'_>) -> u64 {
-    side.runs.iter().map(|run| run.cost.peak_bytes).max().unwrap_or(0) >> 20
+fn peak(side: &Runs<'_>) -> String {
+    let peak = side.done().map(|run| run.cost.peak_bytes >> 20).max();
+    peak.map_or_else(|| NONE.to_owned(), |mib| mib.to_string())
 }

@@ -1,5 +1,8 @@
 //! Sides that do the same work, run in turn.
 
+#[cfg(test)]
+mod tests;
+
 use crate::child::{Cost, Failure};
 use crate::cpu;
 use crate::report::{self, Report};
@@ -7,6 +10,9 @@ use servers::Durability;
 
 /// Connections to the target of a peer: as many as ours has workers.
 pub(crate) const CONNECTIONS: u64 = 4;
+
+/// Most characters of what is told of a failure.
+const LINE_MAX: usize = 500;
 
 /// A thing with a name that does the work.
 pub(crate) trait Side {
@@ -74,33 +80,43 @@ pub(crate) struct Contest<'a> {
 pub(crate) struct Runs<'a> {
     pub(crate) name: &'a str,
     pub(crate) aim: Option<f64>,
-    pub(crate) runs: Vec<Run>,
+    /// One for each round; what a peer said where it failed.
+    pub(crate) rounds: Vec<Result<Run, String>>,
+}
+
+impl<'a> Runs<'a> {
+    fn none(name: &'a str, aim: Option<f64>) -> Self {
+        Self { name, aim, rounds: Vec::new() }
+    }
+
+    /// Those that did the work.
+    pub(crate) fn done(&self) -> impl Iterator<Item = &Run> {
+        self.rounds.iter().flatten()
+    }
 }
 
 impl Contest<'_> {
     /// Runs every side `runs` times, in turn, and prints how ours compares: each pair at once, then
-    /// all.
+    /// all. A pair whose peer fails is left out; where ours fails there is nothing to compare.
     pub(crate) fn hold(&self, runs: usize, report: &mut Report) -> Result<(), Failure> {
         report::begin(&self.subject, runs);
-        let mut ours = Runs { name: self.ours.name(), aim: None, runs: Vec::new() };
-        let mut peers: Vec<Runs<'_>> = self
-            .peers
-            .iter()
-            .map(|peer| Runs { name: peer.side.name(), aim: peer.aim, runs: Vec::new() })
-            .collect();
+        let mut ours = Runs::none(self.ours.name(), None);
+        let mut peers: Vec<Runs<'_>> =
+            self.peers.iter().map(|peer| Runs::none(peer.side.name(), peer.aim)).collect();
         for round in 0..runs {
             // Whoever comes first finds the machine as the round before has left it.
             if round % 2 == 0 {
-                ours.runs.push(self.run(self.ours)?);
+                ours.rounds.push(Ok(self.run(self.ours)?));
             }
             for (peer, runs) in self.peers.iter().zip(&mut peers) {
-                runs.runs.push(self.run(&*peer.side)?);
+                let run = self.run(&*peer.side).map_err(|error| one_line(&error.to_string()));
+                runs.rounds.push(run);
                 if round % 2 == 0 {
                     report::pair(&self.subject, round, &ours, runs);
                 }
             }
             if round % 2 == 1 {
-                ours.runs.push(self.run(self.ours)?);
+                ours.rounds.push(Ok(self.run(self.ours)?));
                 peers.iter().for_each(|peer| report::pair(&self.subject, round, &ours, peer));
             }
         }
@@ -124,5 +140,17 @@ impl Contest<'_> {
 
     fn cpu(&self) -> Vec<f64> {
         self.servers.iter().map(|(_, process)| cpu::of_family(*process)).collect()
+    }
+}
+
+/// What a program said, in one line: how it began and how it ended.
+fn one_line(error: &str) -> String {
+    let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("it said nothing").to_owned();
+    let whole =
+        lines.next_back().map_or_else(|| first.clone(), |last| format!("{first} ... {last}"));
+    match whole.char_indices().nth(LINE_MAX) {
+        Some((end, _)) => format!("{} ...", &whole[..end]),
+        None => whole,
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::side::Run;
 
+/// Stands for a figure that there is not.
+pub(super) const NONE: &str = "none";
+
 /// The middle and the ends of several figures.
 pub(super) struct Spread {
     pub(super) min: f64,
@@ -19,7 +22,15 @@ impl Spread {
 
     /// `0.93 (0.90-0.97)`.
     pub(super) fn text(&self) -> String {
+        if self.median.is_nan() {
+            return NONE.to_owned();
+        }
         format!("{:.2} ({:.2}-{:.2})", self.median, self.min, self.max)
+    }
+
+    /// `0.9`.
+    pub(super) fn middle(&self) -> String {
+        if self.median.is_nan() { NONE.to_owned() } else { format!("{:.1}", self.median) }
     }
 }
 
