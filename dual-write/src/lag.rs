@@ -4,11 +4,13 @@
 //! when a process dies: it is kept in the checkpoint store and only grows.
 
 use crate::counters::Counters;
+use crate::silence::Silence;
 use migration::checkpoint::CheckpointStore;
 use migration::checkpoint::document::{self, Document};
 use migration::claim::partitions;
 use migration::clock::Timestamp;
 use migration::error::{Chain, Result};
+use migration::position::Position;
 use migration::progress::Progress;
 use migration::queue::Lag;
 use migration::running::Running;
@@ -62,10 +64,11 @@ pub(crate) fn follow(
     AbortOnDropHandle::new(tokio::spawn(async move {
         let mut kept = None;
         let mut said = None;
+        let mut silence = Silence::new(servers.queue.producer_lag_max());
         let mut looks = 0_u32;
         loop {
             if looks.is_multiple_of(LOOKS_PER_MEASUREMENT) {
-                match measure(&servers, &mut said).await {
+                match measure(&servers, &mut silence, &mut said).await {
                     Some(lag) => {
                         show(&progress, lag);
                         note_at_least(&counters, lag.age);
@@ -93,8 +96,12 @@ pub(crate) fn show(progress: &Progress, lag: Lag) {
 }
 
 /// The lag, if it can be known. Why not is said whenever that changes.
-async fn measure(servers: &Servers, said: &mut Option<String>) -> Option<Lag> {
-    match lag(servers).await {
+async fn measure(
+    servers: &Servers,
+    silence: &mut Silence,
+    said: &mut Option<String>,
+) -> Option<Lag> {
+    match lag_with_silence(servers, silence).await {
         Ok(lag) => {
             *said = None;
             Some(lag)
@@ -141,16 +148,39 @@ pub(crate) async fn lag_max(store: &dyn CheckpointStore) -> Result<Option<Durati
 
 /// The lag over all partitions: messages in sum, age at most.
 pub(crate) async fn lag(servers: &Servers) -> Result<Lag> {
+    lag_and_reached(servers).await.map(|(lag, _)| lag)
+}
+
+/// The same, or how long the queue has lacked what the source was told, if that is more.
+async fn lag_with_silence(servers: &Servers, silence: &mut Silence) -> Result<Lag> {
+    let (mut lag, reached) = lag_and_reached(servers).await?;
+    if silence.is_long(reached, lag.messages > 0) {
+        let mut marks = Some(0_u64);
+        for layout in &servers.layouts {
+            let mark = servers.source.write_mark(&layout.source().table).await?;
+            marks = marks.zip(mark).map(|(sum, mark)| sum.wrapping_add(mark));
+        }
+        if let Some(mark) = marks {
+            lag.age = lag.age.max(silence.behind(mark));
+        }
+    }
+    Ok(lag)
+}
+
+/// The lag, and the position of every partition.
+async fn lag_and_reached(servers: &Servers) -> Result<(Lag, Vec<Position>)> {
     let mut sum = Lag { messages: 0, age: Duration::ZERO };
+    let mut reached = Vec::new();
     for partition in servers.queue.partitions().await? {
         let rows = partitions(&servers.targets, &partition).await?;
         if let Some(next) = rows.iter().map(|row| row.next).min() {
             let lag = servers.queue.lag(&partition, &next).await?;
             sum.messages += lag.messages;
             sum.age = sum.age.max(lag.age);
+            reached.push(next);
         }
     }
-    Ok(sum)
+    Ok((sum, reached))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod lag;
 mod live;
 mod prepare;
 mod replay;
+mod silence;
 
 pub use args::Args;
 pub use counters::Counters;

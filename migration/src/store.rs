@@ -167,6 +167,12 @@ pub trait Store: Send + Sync + Debug {
         }
     }
 
+    /// A mark that changes some time after the table was written to, at once or within seconds; `None`
+    /// where the engine keeps none.
+    async fn write_mark(&self, _table: &str) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// What the database says of a table's columns beyond their types, for messages that leave it
     /// out, by name. An engine whose changes no producer writes in a form of its own has none.
     async fn column_traits(&self, _table: &str) -> Result<Vec<(String, ColumnTraits)>> {

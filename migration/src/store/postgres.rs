@@ -217,6 +217,10 @@ impl Store for PostgresStore {
         read::estimate(self, &schema.table).await
     }
 
+    async fn write_mark(&self, table: &str) -> Result<Option<u64>> {
+        read::write_mark(self, table).await.map(Some)
+    }
+
     async fn horizon(&self) -> Result<Horizon> {
         horizon::horizon(self).await
     }

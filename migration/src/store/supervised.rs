@@ -135,6 +135,10 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
         self.call("shows", || self.inner.shows(horizon)).await
     }
 
+    async fn write_mark(&self, table: &str) -> Result<Option<u64>> {
+        self.call("write_mark", || self.inner.write_mark(table)).await
+    }
+
     async fn column_traits(&self, table: &str) -> Result<Vec<(String, ColumnTraits)>> {
         self.call("column_traits", || self.inner.column_traits(table)).await
     }

@@ -41,6 +41,7 @@ on_every_engine! {
         a_read_finds_the_keys_that_are_there
         null_and_empty_text_are_two_values
         an_interval_ends_where_an_entity_ends_if_that_leaves_more_than_half
+        a_write_moves_the_mark_of_its_table
         split_points_cut_the_table_in_order
         lists_are_cut_too
         a_wrong_estimate_leaves_the_split_points_in_order

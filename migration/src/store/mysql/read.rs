@@ -77,6 +77,11 @@ pub(super) async fn estimate(store: &MysqlStore, table: &str) -> Result<u64> {
     }
 }
 
+/// See [`Store::write_mark`](crate::store::Store::write_mark).
+pub(super) async fn write_mark(store: &MysqlStore, table: &str) -> Result<u64> {
+    one_count(store, statement::TABLE_WRITTEN.to_owned(), Some(table)).await
+}
+
 async fn one_count(store: &MysqlStore, sql: String, table: Option<&str>) -> Result<u64> {
     let failed = |failure| store.database.failed("count records", failure);
     let mut arguments = MySqlArguments::default();

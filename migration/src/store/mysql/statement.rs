@@ -457,6 +457,12 @@ pub(super) const TABLE: &str = "SELECT CAST(table_name AS CHAR), \
 pub(super) const TABLE_ROWS: &str = "SELECT CAST(coalesce(max(table_rows), 0) AS UNSIGNED) \
      FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
 
+/// The second in which a table was last written to, as long as it is in the server's memory: binds
+/// its name.
+pub(super) const TABLE_WRITTEN: &str = "SELECT \
+     CAST(coalesce(max(unix_timestamp(update_time)), 0) AS UNSIGNED) \
+     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
+
 /// Its columns but those that the server computes: binds its name.
 pub(super) const TABLE_COLUMNS: &str = "SELECT CAST(column_name AS CHAR), \
      CAST(data_type AS CHAR), CAST(column_type AS CHAR), \

@@ -93,6 +93,15 @@ pub(super) async fn estimate(store: &PostgresStore, table: &str) -> Result<u64> 
     Ok(u64::try_from(session.settle("count records", count)?).unwrap_or(0))
 }
 
+/// See [`Store::write_mark`](crate::store::Store::write_mark).
+pub(super) async fn write_mark(store: &PostgresStore, table: &str) -> Result<u64> {
+    let mut session = store.pool.session().await?;
+    let table = store.shape(&mut session, table).await?.quoted.clone();
+    let written = sqlx::query_scalar::<_, i64>(statement::WRITTEN).bind(table);
+    let written = bounded(written.fetch_one(session.connection()?)).await;
+    Ok(u64::try_from(session.settle("ask for the writes of a table", written)?).unwrap_or(0))
+}
+
 /// The estimated number of records, and bytes.
 async fn size(session: &mut Session<PgConnection>, table: &str) -> Result<(i64, i64)> {
     let size = sqlx::query_as(statement::SIZE).bind(table).fetch_one(session.connection()?);

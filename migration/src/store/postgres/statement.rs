@@ -252,6 +252,12 @@ pub(super) const SIZE: &str = "SELECT \
      FROM pg_class AS c WHERE c.relkind = 'r' AND (c.oid = $1::text::regclass \
      OR c.oid IN (SELECT relid FROM pg_partition_tree($1::text::regclass)))";
 
+/// Rows that were ever written of a table and its partitions, as statistics count them: binds the
+/// table as SQL writes it.
+pub(super) const WRITTEN: &str = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::int8 \
+     FROM pg_stat_user_tables WHERE relid = $1::text::regclass \
+     OR relid IN (SELECT relid FROM pg_partition_tree($1::text::regclass))";
+
 /// Rows and their locks: the side tables, in the order in which they are listed. Every key begins
 /// with the migration.
 pub(super) const SIDE_TABLES: [&str; 4] =

@@ -7,6 +7,7 @@ use migration::key::Key;
 use migration::store::ReadLimit;
 use migration::value::{ColumnType, Value};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const FOUR: [((&str, &str), Option<&str>); 4] = [
     (("a", "x"), Some("1")),
@@ -149,6 +150,20 @@ pub(crate) async fn an_interval_ends_where_an_entity_ends_if_that_leaves_more_th
                 let expected = interval(&there, entity_columns, rows);
                 assert_eq!(Some(found), expected, "{rows} after {after:?} until {until:?}");
             }
+        }
+    }
+}
+
+/// Marks are as coarse as a second, and may come seconds late.
+pub(crate) async fn a_write_moves_the_mark_of_its_table(bed: Bed) {
+    let table = &bed.layout.source().table;
+    let Some(before) = bed.target.write_mark(table).await.unwrap() else { return };
+    let began = Instant::now();
+    for number in 0.. {
+        assert!(began.elapsed() < Duration::from_secs(30), "{number} writes, and no other mark");
+        put_edges(&bed, &[((&number.to_string(), "x"), None)]).await;
+        if bed.target.write_mark(table).await.unwrap() != Some(before) {
+            break;
         }
     }
 }
