@@ -4,6 +4,7 @@ use crate::agenda::Agenda;
 use crate::copier::{Copier, Counters};
 use crate::read::{Bounded, Read, Reader, Ready};
 use crate::write::{Hold, Written, step, write};
+use futures::FutureExt as _;
 use futures::future::try_join_all;
 use migration::claim::{RangeClaim, claim_range, is_done};
 use migration::error::{Error, ErrorKind, Result};
@@ -105,6 +106,13 @@ impl RangeRun<'_> {
         let mut waiting: Option<Box<Bounded>> = None;
         let mut stopping = false;
         loop {
+            if let Some(batch) = ready.take_if(|_| self.has_to_wait(stop)) {
+                // No lock is held while a rate or the end of a pause is waited for.
+                let written = self.end(self.begin(batch)).await;
+                if !matches!(written, Ok(Written::Committed | Written::Again)) {
+                    return written;
+                }
+            }
             stopping = stopping || !self.copier.pace.ready(stop).await;
             // Chosen before the write begins: its progress must stay below what is read ahead.
             let task = if stopping || waiting.is_some() { None } else { self.agenda.next() };
@@ -137,6 +145,10 @@ impl RangeRun<'_> {
                 return written;
             }
         }
+    }
+
+    fn has_to_wait(&self, stop: &Shutdown) -> bool {
+        self.copier.pace.ready(stop).now_or_never().is_none()
     }
 
     /// Writes a batch in a task of its own, so that the next is read and projected meanwhile.

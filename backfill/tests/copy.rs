@@ -12,7 +12,7 @@ use migration::checkpoint::MemoryCheckpoint;
 use migration::claim::{claim_range, survey_ranges};
 use migration::error::Result;
 use migration::key::Key;
-use migration::lock::KeyLock;
+use migration::lock::{KeyLock, MemoryLock};
 use migration::position::Owner;
 use migration::process::Process;
 use migration::protocol::Progress;
@@ -385,5 +385,38 @@ async fn workers_without_a_range_end_with_the_last_one_that_has_one() {
     assert_eq!(pool.run(jobs.collect(), &Shutdown::new()).await.unwrap(), Ended::Done);
     let took = began.elapsed();
     assert!((SLOW..2 * SLOW).contains(&took), "{took:?}");
+    assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
+}
+
+/// Makes every batch wait, and looks for locks meanwhile.
+#[derive(Debug)]
+struct Watchful {
+    lock: Arc<dyn KeyLock>,
+    waits: AtomicUsize,
+}
+
+#[async_trait]
+impl Pace for Watchful {
+    async fn ready(&self, _stop: &Shutdown) -> bool {
+        sleep(SLOW).await;
+        assert_eq!(self.lock.count().await.unwrap(), 0, "a lock is held while nothing is done");
+        self.waits.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+    fn took(&self, _rows: usize) {}
+    fn batch(&self) -> ReadLimit {
+        LIMIT
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_lock_is_held_while_a_rate_is_waited_for() {
+    let world = world(12, 1).await;
+    let lock: Arc<dyn KeyLock> = Arc::new(MemoryLock::new());
+    let pace = Arc::new(Watchful { lock: Arc::clone(&lock), waits: AtomicUsize::new(0) });
+    let copier = copier(&world, Whim::Sound, Arc::clone(&pace) as Arc<dyn Pace>);
+    let copier = Arc::new(Copier { lock, ..Copier::clone(&copier) });
+    assert_eq!(copy_range(&copier, None, &Shutdown::new()).await.unwrap(), Copied::Done);
+    assert!(pace.waits.load(Ordering::SeqCst) > 5);
     assert_eq!(world.differences().await.unwrap(), Vec::<String>::new());
 }

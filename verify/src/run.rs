@@ -172,6 +172,7 @@ impl<'a> Run<'a> {
         };
         self.look().await?;
         self.record.tally = self.record.tally.recounted(&still, &self.record.not_kept);
+        self.observer.seen(&self.record);
         let verdict = verdict(&self.record, self.parts.settings.mismatch_rate_max);
         self.record.verdict = Some(verdict.clone());
         self.save().await?;

@@ -36,6 +36,10 @@ pub(super) async fn run(shared: &SharedArgs, which: &DiffArgs) -> Result<Exit> {
         let run = &record.id;
         tracing::warn!(run, "not judged yet: what is listed may only have been on its way");
     }
+    let more = record.not_kept.disagreeing();
+    if more > 0 {
+        tracing::warn!(more, "only the first that the run found are kept, and listed");
+    }
     let to = SharedOutput::from(shared).of_records();
     let mut left = which.limit.unwrap_or(usize::MAX);
     let mut after: Option<String> = None;

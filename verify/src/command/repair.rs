@@ -23,18 +23,27 @@ struct Done {
     written: u64,
     removed: u64,
     redone: u64,
+    /// Records that differ and are not named, so that they cannot be repaired yet.
+    not_kept: u64,
 }
 
 impl Report for Done {
     fn text(&self) -> String {
+        let more = match self.not_kept {
+            0 => String::new(),
+            more => {
+                format!("; {more} more differ that the run did not keep: compare again for them")
+            }
+        };
         if !self.executed {
             return format!(
-                "would repair {} records; see them: `verify diff`; do it: `verify repair --execute`",
+                "would repair {} records{more}; see them: `verify diff`; \
+                 do it: `verify repair --execute`",
                 self.records
             );
         }
         format!(
-            "repaired {} records: {} written, {} removed, {} attempts overtaken by live writes\n\
+            "repaired {} records: {} written, {} removed, {} attempts overtaken by live writes{more}\n\
              compare again: `verify run`",
             self.records, self.written, self.removed, self.redone
         )
@@ -68,7 +77,8 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
         let why = how.reason.reason.as_deref();
         audit::record(&*servers.checkpoint, &operator(), what, why).await?;
     }
-    let mut done = Done { executed: how.execute, ..Done::default() };
+    let not_kept = record.not_kept.differing();
+    let mut done = Done { executed: how.execute, not_kept, ..Done::default() };
     let mut after: Option<String> = None;
     loop {
         let mut page = records.differences(&record.id, after.as_deref()).await?;
