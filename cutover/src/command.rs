@@ -26,29 +26,28 @@ use migration::shutdown::Shutdown;
 /// Those of the command.
 pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
     let Args { shared, command } = args;
-    let to_look = || Context::to_look(shared.clone(), shutdown.clone());
-    let to_change = || Context::to_change(shared.clone(), shutdown.clone());
+    let open = || Context::open(shared.clone(), shutdown.clone());
     match command {
         // These two must work when next to nothing else does.
         Command::Rollback(args) => rollback::run(&shared, &args).await,
         Command::Check(how) => check::run(&shared, how).await,
-        Command::Status(args) => status::run(&to_look().await?, &args).await,
-        Command::Gate => gate::run(&to_look().await?).await,
-        Command::Evaluate(args) => evaluate::run(&to_look().await?, &args).await,
-        Command::History(args) => history::run(&to_look().await?, &args).await,
-        Command::Promote(args) => promote::run(&to_change().await?, &args).await,
-        Command::Retry(args) => retry::run(&to_change().await?, &args).await,
-        Command::Pause(args) => change::pause(&to_change().await?, &args).await,
-        Command::Resume(args) => change::resume(&to_change().await?, &args).await,
-        Command::Abort(args) => change::abort(&to_change().await?, &args).await,
-        Command::Serve(args) => serve::run(&to_change().await?, &args).await,
+        Command::Status(args) => status::run(&open().await?, &args).await,
+        Command::Gate => gate::run(&open().await?).await,
+        Command::Evaluate(args) => evaluate::run(&open().await?, &args).await,
+        Command::History(args) => history::run(&open().await?, &args).await,
+        Command::Promote(args) => promote::run(&open().await?, &args).await,
+        Command::Retry(args) => retry::run(&open().await?, &args).await,
+        Command::Pause(args) => change::pause(&open().await?, &args).await,
+        Command::Resume(args) => change::resume(&open().await?, &args).await,
+        Command::Abort(args) => change::abort(&open().await?, &args).await,
+        Command::Serve(args) => serve::run(&open().await?, &args).await,
         Command::Cleanup(args) => cleanup::run(&shared, &shutdown, &args).await,
-        Command::Whitelist(WhitelistCommand::List) => whitelist::list(&to_look().await?).await,
+        Command::Whitelist(WhitelistCommand::List) => whitelist::list(&open().await?).await,
         Command::Whitelist(WhitelistCommand::Add { keys }) => {
-            whitelist::change(&to_change().await?, Action::WhitelistAdd, &keys).await
+            whitelist::change(&open().await?, Action::WhitelistAdd, &keys).await
         }
         Command::Whitelist(WhitelistCommand::Remove { keys }) => {
-            whitelist::change(&to_change().await?, Action::WhitelistRemove, &keys).await
+            whitelist::change(&open().await?, Action::WhitelistRemove, &keys).await
         }
         // The caller, `migration::cli::execute`, has run it.
         Command::Shared(_) => Ok(Exit::Done),

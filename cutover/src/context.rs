@@ -23,26 +23,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Opens what a command needs that only looks.
-    pub(crate) async fn to_look(shared: SharedArgs, shutdown: Shutdown) -> Result<Self> {
-        let context = Self::open(shared, shutdown).await?;
-        if let Some(recorded) = plan_record::read(&*context.checkpoint).await? {
-            plan_record::compare(&context.plan, &recorded)?;
-        }
-        Ok(context)
-    }
-
-    /// Opens what a command needs that changes something; the migration is bound to the plan.
-    pub(crate) async fn to_change(shared: SharedArgs, shutdown: Shutdown) -> Result<Self> {
-        let context = Self::open(shared, shutdown).await?;
-        plan_record::bind(&*context.checkpoint, &context.plan, &process::operator()).await?;
-        Ok(context)
-    }
-
-    async fn open(shared: SharedArgs, shutdown: Shutdown) -> Result<Self> {
+    /// Opens what a command needs, of a migration that has begun with this plan.
+    pub(crate) async fn open(shared: SharedArgs, shutdown: Shutdown) -> Result<Self> {
         let plan = Arc::new(shared.load_plan()?);
-        // Cutover comes last: a store that is not there is a wrong path, not a beginning.
+        // Cutover comes last: a store that is not there is a wrong path, not a beginning, and a plan
+        // that comes here first may be refused by a gate yet.
         let checkpoint = checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
+        plan_record::check(&*checkpoint, &plan).await?;
         let machine = Machine::new(plan.clone(), checkpoint.clone(), process::operator());
         Ok(Self { shared, shutdown, plan, checkpoint, machine })
     }

@@ -3,7 +3,7 @@
 use crate::fixture::{Fixture, MIRROR, put, share};
 use crate::program::{Program, Ran};
 use cutover::{Record, Signed, Stage};
-use migration::checkpoint::{CheckpointStore, SqliteCheckpoint};
+use migration::checkpoint::{CheckpointStore, SqliteCheckpoint, plan_record};
 use migration::clock::Timestamp;
 use migration::position::Position;
 use migration::servers::Servers;
@@ -17,13 +17,9 @@ fn easy() -> Fixture {
     Fixture::with("[cutover.gate]\nsoak_s = 0\nmirrored_min = 10\n")
 }
 
-async fn store(fixture: &Fixture) -> SqliteCheckpoint {
-    SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap()
-}
-
 /// A program and a store in which the stage is `stage`.
 async fn begun(fixture: &Fixture, stage: Stage) -> (Program, SqliteCheckpoint) {
-    let store = store(fixture).await;
+    let store = fixture.store().await;
     put(&store, &fixture.at(stage)).await;
     (Program::new(fixture), store)
 }
@@ -126,8 +122,6 @@ async fn a_promotion_that_waits_outlives_a_store_that_is_busy() {
     let (program, store) = begun(&fixture, Stage::Off).await;
     fixture.verdict(&store, 0).await;
     fixture.lag(&store, 5).await;
-    // The plan is bound before the store is locked.
-    assert_eq!(program.run(&["whitelist", "add", "a"]).code, 0);
     let lock = crate::fixture::lock(&fixture.checkpoint()).await;
     let mut running = program.start(&["promote", "--wait", "--to", "mirror"]);
     running.said("looking again");
@@ -227,7 +221,7 @@ async fn the_switch_works_with_a_corrupt_checkpoint_store() {
 #[tokio::test]
 async fn the_switch_works_with_a_corrupt_stage() {
     let fixture = easy();
-    let store = store(&fixture).await;
+    let store = fixture.store().await;
     store.put(cutover::STAGE_KEY, b"{", None).await.unwrap().unwrap();
     let ran = Program::new(&fixture).run(&["rollback", "--why", "p99"]);
     throws(&fixture, &ran);
@@ -386,10 +380,11 @@ async fn a_list_of_the_whitelist_leaves_the_store_as_it_was() {
     let fixture = easy();
     let (program, store) = begun(&fixture, MIRROR).await;
     let before = store.list("", None, 9).await.unwrap();
+    let audited = store.log_end("audit").await.unwrap();
     let listed = program.run(&["whitelist", "list", "-o", "ndjson"]);
     assert_eq!((listed.code, listed.stdout.as_str()), (0, ""), "{listed:?}");
     assert_eq!(store.list("", None, 9).await.unwrap(), before);
-    assert_eq!(store.log_end("audit").await.unwrap(), 0);
+    assert_eq!(store.log_end("audit").await.unwrap(), audited);
     program.run(&["whitelist", "add", "a"]);
     let listed = program.run(&["whitelist", "list", "-o", "ndjson"]).json();
     assert_eq!(listed["key"], "a");
@@ -422,6 +417,7 @@ async fn set_up(fixture: &Fixture, stage: Stage) -> (Program, Servers) {
     for target in &servers.targets {
         target.set_up(&["followers"], std::slice::from_ref(&start)).await.unwrap();
     }
+    plan_record::bind(&*servers.checkpoint, &fixture.plan, "alice@db1").await.unwrap();
     put(&*servers.checkpoint, &fixture.at(stage)).await;
     (Program::new(fixture), servers)
 }
@@ -477,7 +473,6 @@ async fn cleanup_is_refused_while_a_process_a_reader_or_the_switch_needs_what_is
 async fn a_plan_that_was_changed_under_way_is_refused_and_names_the_field() {
     let fixture = easy();
     let (program, _store) = begun(&fixture, MIRROR).await;
-    assert_eq!(program.run(&["whitelist", "add", "a"]).code, 0);
     let text = fs::read_to_string(fixture.plan_file()).unwrap();
     fs::write(fixture.plan_file(), text.replace("orders.read", "users.read")).unwrap();
     for command in [&["status"][..], &["promote"]] {
@@ -485,6 +480,31 @@ async fn a_plan_that_was_changed_under_way_is_refused_and_names_the_field() {
         assert_eq!(ran.code, 7, "{ran:?}");
         assert!(ran.stderr.contains("cutover.flag"), "{ran:?}");
     }
+}
+
+#[tokio::test]
+async fn a_migration_that_has_not_begun_is_not_begun_by_a_command_of_the_switch() {
+    let fixture = easy();
+    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    let program = Program::new(&fixture);
+    for command in [
+        &["promote"][..],
+        &["promote", "--override", "x"],
+        &["gate"],
+        &["status"],
+        &["retry", "--yes"],
+        &["pause", "--why", "x"],
+        &["whitelist", "add", "a"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let ran = program.run(command);
+        assert_eq!(ran.code, 7, "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("`dual-write set-up` begins it"), "{command:?}: {ran:?}");
+        assert_eq!(store.list("", None, 9).await.unwrap(), [], "{command:?}");
+    }
+    // Nor is the right plan in the way of anything then.
+    plan_record::bind(&store, &fixture.plan, "alice@db1").await.unwrap();
+    assert_eq!(program.run(&["status"]).code, 0);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use cutover::{Action, Counts, Record, Signed, Stage};
 use migration::checkpoint::progress::{Activity, Snapshot};
 use migration::checkpoint::verdict::{self, Dimension, Kind, Outcome, Verdict};
-use migration::checkpoint::{CheckpointStore, document};
+use migration::checkpoint::{CheckpointStore, SqliteCheckpoint, document, plan_record};
 use migration::clock::Timestamp;
 use migration::plan::{Plan, StagePlan};
 use migration::process::Process;
@@ -43,6 +43,13 @@ impl Fixture {
 
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.directory.path().join("checkpoint.db")
+    }
+
+    /// The checkpoint store, with the migration begun.
+    pub(crate) async fn store(&self) -> SqliteCheckpoint {
+        let store = SqliteCheckpoint::open(&self.checkpoint(), "flight").await.unwrap();
+        plan_record::bind(&store, &self.plan, "alice@db1").await.unwrap();
+        store
     }
 
     pub(crate) fn rollback_file(&self) -> PathBuf {

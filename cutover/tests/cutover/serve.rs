@@ -3,7 +3,6 @@
 use crate::fixture::{Fixture, put, share, stage, wait_until};
 use crate::program::{Program, get};
 use cutover::{Rollback, RollbackFile, Signed};
-use migration::checkpoint::SqliteCheckpoint;
 use migration::clock::Timestamp;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn it_serves_health_and_the_state_of_the_switch_and_records_a_rollback_by_hand() {
     let fixture = Fixture::new();
-    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    let store = fixture.store().await;
     put(&store, &fixture.at(share(1_000))).await;
     let mut running = Program::new(&fixture).start(&["serve", "--listen", "127.0.0.1:0"]);
     let address = running.said("address=");
@@ -44,7 +43,7 @@ async fn it_serves_health_and_the_state_of_the_switch_and_records_a_rollback_by_
 #[tokio::test]
 async fn it_records_what_is_thrown_after_a_retry_by_a_clock_that_is_behind() {
     let fixture = Fixture::new();
-    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    let store = fixture.store().await;
     put(&store, &fixture.at(share(1_000))).await;
     let program = Program::new(&fixture);
     assert_eq!(program.run(&["rollback"]).code, 0);

@@ -32,7 +32,8 @@ impl Document for PlanRecord {
 }
 
 /// Binds a migration to its plan: the first caller's plan is recorded, every later caller must have
-/// the same. To be called before anything is written or read on the plan's behalf.
+/// the same. For what begins a migration, right before the first thing that it leaves behind and
+/// after everything that may refuse it: a plan that never fitted can still be put right.
 ///
 /// # Errors
 /// `Refused` if something changed that may not: names it and the way out. Those of the store.
@@ -65,7 +66,20 @@ pub async fn read(store: &dyn CheckpointStore) -> Result<Option<PlanRecord>> {
     Ok(document::read(store, KEY).await?.map(|(record, _)| record))
 }
 
-/// Compares a plan with the recorded one, for commands that only look.
+/// Compares a plan with the recorded one, for what goes on with a migration.
+///
+/// # Errors
+/// `Refused` if it has not begun, and as [`bind`].
+pub async fn check(store: &dyn CheckpointStore, plan: &Plan) -> Result<()> {
+    match read(store).await? {
+        Some(recorded) => compare(plan, &recorded),
+        None => Err(Error::new(ErrorKind::Refused, "use this plan: the migration has not begun")
+            .with("migration", &plan.id)
+            .hint("`dual-write set-up` begins it")),
+    }
+}
+
+/// Compares a plan with the recorded one, for commands that may come before the beginning.
 ///
 /// # Errors
 /// As [`bind`].

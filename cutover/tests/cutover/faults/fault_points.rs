@@ -57,7 +57,7 @@ impl Frozen {
 /// A switch at the stage of the case, with everything that the next gate asks for.
 async fn begun(case: &Case) -> (Fixture, SqliteCheckpoint) {
     let fixture = Fixture::with("[cutover.gate]\nsoak_s = 0\nmirrored_min = 0\n");
-    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    let store = fixture.store().await;
     put(&store, &fixture.at(case.from)).await;
     fixture.verdict(&store, 0).await;
     fixture.lag(&store, 0).await;

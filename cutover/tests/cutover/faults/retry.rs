@@ -8,7 +8,7 @@ use migration::checkpoint::SqliteCheckpoint;
 /// A retry that stands still at this point, of a rollback from the full share.
 async fn retrying(point: &str) -> (Fixture, SqliteCheckpoint, Frozen) {
     let fixture = Fixture::with("[cutover.gate]\nsoak_s = 0\n");
-    let store = SqliteCheckpoint::open(&fixture.checkpoint(), "flight").await.unwrap();
+    let store = fixture.store().await;
     put(&store, &fixture.at(share(10_000))).await;
     assert!(run(&fixture, &["rollback", "--why", "first"], "abort@1000000").success());
     let frozen = Frozen::at(&fixture, &["retry", "--yes"], point);
