@@ -22,7 +22,6 @@ use crate::gauge::Gauge;
 use crate::layout::Layout;
 use crate::lock::KeyLock;
 use crate::plan::{Plan, QueuePlan, TablePlan};
-use crate::process::operator;
 use crate::queue::Queue;
 use crate::store::{OpenMode, Store, Supervision, Target};
 use std::sync::Arc;
@@ -76,8 +75,8 @@ impl Servers {
         }
     }
 
-    /// Opens everything to work with it. The migration begins with this plan if it has not begun;
-    /// otherwise nothing may have changed that must not.
+    /// Opens everything to work with it, also before [`Self::set_up`] begins the migration. Once it
+    /// has begun, nothing may have changed that must not.
     ///
     /// # Errors
     /// `Refused` if the plan changed under way, or does not fit the databases; those of the
@@ -90,8 +89,6 @@ impl Servers {
         for layout in &servers.layouts {
             layout.refuse_collisions()?;
         }
-        // Last, so that a plan that never fitted can still be put right.
-        plan_record::bind(&*servers.checkpoint, plan, &operator()).await?;
         Ok(servers)
     }
 

@@ -73,7 +73,7 @@ pub(super) async fn run(args: &SharedArgs, what: &RunArgs, shutdown: &Shutdown) 
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
     let layouts = chosen(&servers, &what.table)?;
-    servers.check_set_up().await?;
+    servers.check_set_up(&plan).await?;
     servers.check_keys().await?;
     let (rate, with) = (plan.backfill.rate, (args, &what.listen));
     let running = Running::start(&phase::BACKFILL, with, &servers, rate, shutdown).await?;

@@ -47,7 +47,7 @@ const DRAINED_EVERY_BUSY: Duration = Duration::from_secs(1);
 pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = args.load_plan()?;
     let servers = Servers::open(&plan).await?;
-    servers.check_set_up().await?;
+    servers.check_set_up(&plan).await?;
     let with = (args, &how.listen);
     let running =
         Running::start(&phase::DUAL_WRITE, with, &servers, Rate::Unlimited, shutdown).await?;

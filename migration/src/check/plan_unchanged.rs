@@ -30,10 +30,10 @@ pub(super) async fn check(subject: &Subject<'_>) -> Option<Finding> {
                     "{instance} was set up by this migration, but the checkpoint store does not \
                      know of it"
                 ),
-                "check [checkpoint] in the plan; if the store was lost, go on: positions lie in \
-                 the target, and the first run records this plan",
+                "check [checkpoint] in the plan; if the store was lost, run `dual-write set-up`: \
+                 positions lie in the target and stay, and it records this plan",
             ),
-            Ok(None) => Finding::ok(NAME, "not begun: the first run records this plan"),
+            Ok(None) => Finding::ok(NAME, "not begun: `dual-write set-up` records this plan"),
             Err(error) => Finding::error(NAME, &error),
         },
     })

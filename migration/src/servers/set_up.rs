@@ -2,11 +2,13 @@
 //! once more after the source was put back.
 
 use super::Servers;
+use crate::checkpoint::plan_record;
 use crate::claim::{partitions, restart_partition};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
 use crate::plan::Plan;
 use crate::position::Owner;
+use crate::process::operator;
 use crate::store::{StartPosition, Target};
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ pub struct SetUp {
 }
 
 impl Servers {
-    /// Sets up every instance of the target that is not set up: one open range per table, and the
+    /// Begins the migration with this plan, or goes on with it, and sets up every instance of the
+    /// target that is not set up: one open range per table, and the
     /// queue's end now as the position that the live path begins at. What is there already stays,
     /// so it may run again, and several at once.
     ///
@@ -32,8 +35,8 @@ impl Servers {
     ///
     /// # Errors
     /// `Refused` if a target table holds records and the plan does not allow it, or a record of the
-    /// source has no key: no instance is touched then; those of the source, the queue and the
-    /// target.
+    /// source has no key, or the migration was begun with another plan: no instance is touched then,
+    /// and no plan recorded; those of the source, the queue, the checkpoint store and the target.
     pub async fn set_up(&self, plan: &Plan) -> Result<Vec<SetUp>> {
         self.check_keys().await?;
         let mut done = Vec::with_capacity(self.targets.len());
@@ -45,6 +48,14 @@ impl Servers {
             done.push(SetUp { instance: target.name().to_owned(), new, starts: Vec::new() });
         }
         let starts = self.start_positions().await?;
+        // After all that may refuse the plan, so that it can still be put right, and before the first
+        // thing that is kept elsewhere on its behalf.
+        plan_record::bind(&*self.checkpoint, plan, &operator()).await?;
+        fault::point("set-up.bound");
+        for start in &starts {
+            self.queue.register(&start.partition, &start.position).await?;
+        }
+        fault::point("set-up.registered");
         let tables: Vec<&str> = plan.tables.iter().map(|table| table.name.as_str()).collect();
         for target in &self.targets {
             // Also where it was done: a table that the plan has since got is added.
@@ -62,11 +73,13 @@ impl Servers {
         Ok(done)
     }
 
-    /// Refuses a target that is not set up on every instance.
+    /// Refuses a migration that has not begun with this plan, and a target that is not set up on
+    /// every instance.
     ///
     /// # Errors
-    /// `Refused`, with the instance; those of the target.
-    pub async fn check_set_up(&self) -> Result<()> {
+    /// `Refused`, with the instance; those of the checkpoint store and the target.
+    pub async fn check_set_up(&self, plan: &Plan) -> Result<()> {
+        plan_record::check(&*self.checkpoint, plan).await?;
         for target in &self.targets {
             if !target.is_set_up().await? {
                 return Err(Error::new(ErrorKind::Refused, "open target: it is not set up")
@@ -122,7 +135,7 @@ impl Servers {
         restart_partition(&behind, partition, Owner::new(), &start).await
     }
 
-    /// The queue's ends now, which no other migration trims away from here on.
+    /// The queue's ends now.
     async fn start_positions(&self) -> Result<Vec<StartPosition>> {
         // Before the first read of the source and the first live write: what comes later is
         // delivered.
@@ -132,10 +145,6 @@ impl Servers {
             starts.push(StartPosition { partition: partition.to_string(), position });
         }
         fault::point("set-up.noted");
-        for start in &starts {
-            self.queue.register(&start.partition, &start.position).await?;
-        }
-        fault::point("set-up.registered");
         Ok(starts)
     }
 

@@ -120,7 +120,8 @@ async fn a_command_that_only_looks_does_not_begin_a_migration() {
 #[tokio::test]
 async fn a_plan_changed_under_way_opens_nothing() {
     let world = World::new().await;
-    drop(Servers::open(&world.plan()).await.unwrap());
+    let servers = Servers::open(&world.plan()).await.unwrap();
+    servers.set_up(&world.plan()).await.unwrap();
 
     let faster = world.plan_with("[cutover]", "[backfill]\nworkers = 7\n[cutover]");
     assert!(Servers::open(&faster).await.is_ok());
@@ -311,6 +312,9 @@ async fn records_that_the_plan_does_not_name_keep_a_target_from_being_set_up() {
     let servers = Servers::open(&world.plan()).await.unwrap();
     let error = servers.set_up(&world.plan()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(servers.checkpoint.list("", None, 9).await.unwrap(), [], "no plan is recorded");
+    let unbegun = servers.check_set_up(&world.plan()).await.unwrap_err();
+    assert_eq!(unbegun.next_step(), Some("`dual-write set-up` begins it"));
     assert_eq!(
         error.to_string(),
         "set up target: it holds records already: table following_of, instance shard-1"

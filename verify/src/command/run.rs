@@ -48,6 +48,7 @@ enum Compared {
 pub(super) async fn run(shared: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -> Result<Exit> {
     let plan = shared.load_plan()?;
     let servers = Servers::open(&plan).await?;
+    servers.check_set_up(&plan).await?;
     servers.check_keys().await?;
     let process = Process::start(VERIFY.name);
     let lease = lease::acquire(&servers.checkpoint, LEASE, &process, LEASE_FOR).await?;
