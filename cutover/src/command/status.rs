@@ -1,6 +1,7 @@
 //! `cutover status`: the ladder, the next gate, and what it looks at.
 
 mod view;
+mod vitals;
 
 use crate::context::Context;
 use crate::gate::Seen;

@@ -122,10 +122,14 @@ async fn a_promotion_that_waits_outlives_a_store_that_is_busy() {
     let (program, store) = begun(&fixture, Stage::Off).await;
     fixture.verdict(&store, 0).await;
     fixture.lag(&store, 5).await;
+    // The history is written up to here before the store is locked.
+    assert_eq!(program.run(&["whitelist", "add", "a"]).code, 0);
     let lock = crate::fixture::lock(&fixture.checkpoint()).await;
     let mut running = program.start(&["promote", "--wait", "--to", "mirror"]);
     running.said("looking again");
     drop(lock);
+    // However long it stood before the lock, the live path has reported since.
+    fixture.lag(&store, 5).await;
     assert_eq!(running.wait(), Some(0));
     assert_eq!(stage_of(&store).await.stage, MIRROR);
 }
@@ -154,6 +158,35 @@ async fn at_the_last_stage_status_says_whether_the_answers_are_right() {
     let wrong = program.run(&["status"]);
     assert!(wrong.stdout.contains("fail: 7 of 1000 differ"), "{wrong:?}");
     assert!(wrong.stdout.contains("cutover rollback"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn status_says_how_old_the_lag_is_and_shows_a_failed_sample_at_every_stage() {
+    for stage in [share(100), share(10_000)] {
+        let fixture = easy();
+        let (program, store) = begun(&fixture, stage).await;
+        fixture.verdict(&store, 0).await;
+        let then = Timestamp(Timestamp::now().0 - 3_600_000_000);
+        fixture.reported(&store, 676, then).await;
+        let status = program.run(&["status"]);
+        let dead = "it was 676ms when last reported 1h 0m ago; is `dual-write run` running?";
+        assert!(status.stdout.contains(dead), "{status:?}");
+        assert!(!status.stdout.contains("cutover rollback"), "{status:?}");
+        fixture.sample_verdict(&store, 7).await;
+        fixture.lag(&store, 676).await;
+        let status = program.run(&["status"]);
+        for line in [
+            "pass: 0 of 1000 differ (every record), begun ",
+            "fail: 7 of 1000 differ (a sample), begun ",
+            "lag           676ms, reported ",
+            "readers get wrong answers from the target: `cutover rollback`",
+        ] {
+            assert!(status.stdout.contains(line), "{line}: {status:?}");
+        }
+        let status = program.run(&["status", "-o", "json"]).json();
+        assert_eq!(status["verdicts"][1]["outcome"], "fail");
+        assert_eq!(status["lag"]["lives"], true);
+    }
 }
 
 #[tokio::test]

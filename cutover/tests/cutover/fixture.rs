@@ -66,11 +66,20 @@ impl Fixture {
 impl Fixture {
     /// A verdict about everything, given now, with this many differences.
     pub(crate) async fn verdict(&self, store: &dyn CheckpointStore, differing: u64) {
+        self.verdict_about(store, ("run-1", "every record", true), differing).await;
+    }
+
+    async fn verdict_about(
+        &self,
+        store: &dyn CheckpointStore,
+        (run, scope, whole): (&str, &str, bool),
+        differing: u64,
+    ) {
         let now = Timestamp::now();
         let verdict = Verdict {
-            run: "run-1".to_owned(),
-            scope: "every record".to_owned(),
-            whole: true,
+            run: run.to_owned(),
+            scope: scope.to_owned(),
+            whole,
             dimension: Dimension::Storage,
             kind: Kind::Census,
             compared: 1_000,
@@ -90,12 +99,22 @@ impl Fixture {
         verdict::append(store, &verdict).await.unwrap();
     }
 
+    /// The verdict of another run, about a sample, given now.
+    pub(crate) async fn sample_verdict(&self, store: &dyn CheckpointStore, differing: u64) {
+        self.verdict_about(store, ("run-2", "a sample", false), differing).await;
+    }
+
     /// A live path, this process, that says how far it is behind.
     pub(crate) async fn lag(&self, store: &dyn CheckpointStore, lag_ms: u64) {
+        self.reported(store, lag_ms, Timestamp::now()).await;
+    }
+
+    /// A live path that said so then.
+    pub(crate) async fn reported(&self, store: &dyn CheckpointStore, lag_ms: u64, at: Timestamp) {
         let snapshot = Snapshot {
             phase: "dual-write".to_owned(),
             process: Process::start("dual-write"),
-            updated: Timestamp::now(),
+            updated: at,
             activity: Activity::Running,
             unit: "changes".to_owned(),
             done: 0,
@@ -106,7 +125,9 @@ impl Fixture {
             throttle: None,
             counts: BTreeMap::new(),
         };
-        document::put(store, "progress/dual-write/1", &snapshot, None).await.unwrap().unwrap();
+        let key = "progress/dual-write/1";
+        let found = store.get(key).await.unwrap().map(|entry| entry.revision);
+        document::put(store, key, &snapshot, found).await.unwrap().unwrap();
     }
 
     /// Mirrored reads that agree, at a generation.

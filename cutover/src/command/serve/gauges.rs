@@ -62,7 +62,9 @@ impl Gauges {
         self.weight.set(f64::from(status.basis_points) / 10_000.0);
         self.generation.set(i64::from(status.generation));
         self.rolled_back.set(i64::from(status.is_rolled_back()));
-        self.lag.set(status.lag_s.map_or(f64::NAN, |lag| lag.as_secs_f64()));
+        // What a live path that is gone said last would look like a lag that stays small.
+        let lag = status.lag.filter(|seen| seen.lives).and_then(|seen| seen.lag);
+        self.lag.set(lag.map_or(f64::NAN, |lag| lag.as_secs_f64()));
         for step in &status.ladder {
             let labels = vec![("stage", step.stage.clone())];
             self.stage.get_or_create(&labels).set(i64::from(step.is_current));

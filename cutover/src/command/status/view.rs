@@ -1,11 +1,11 @@
 //! What `cutover status` shows.
 
 use super::known;
-use crate::gate::{Evidence, Gate, Outcome, said};
+use super::vitals::{VerdictView, Vitals};
+use crate::gate::{Evidence, Gate, LagSeen, Outcome, said};
 use crate::ladder::Ladder;
 use crate::reader::{Counts, ReaderSeen};
 use crate::stage::Stage;
-use migration::checkpoint::verdict::{Outcome as Verdicts, Verdict};
 use migration::cli::{Exit, Report, json};
 use migration::clock::Timestamp;
 use migration::plan::Plan;
@@ -31,9 +31,9 @@ pub(in crate::command) struct Status {
     whitelist_keys: usize,
     pub(in crate::command) ladder: Vec<Step>,
     pub(in crate::command) gate: Gate,
-    verdict: Option<VerdictView>,
-    #[serde(serialize_with = "json::maybe_seconds")]
-    pub(in crate::command) lag_s: Option<Duration>,
+    /// The last verdict of each kind; null if they cannot be read.
+    verdicts: Option<Vec<VerdictView>>,
+    pub(in crate::command) lag: Option<LagSeen>,
     dead_letters: Option<u64>,
     pub(in crate::command) mirrored: Option<MirrorView>,
     pub(in crate::command) readers: Vec<ReaderView>,
@@ -61,20 +61,6 @@ pub(in crate::command) struct Step {
     pub(in crate::command) is_current: bool,
     #[serde(skip)]
     note: String,
-}
-
-#[derive(Debug, serde::Serialize)]
-struct VerdictView {
-    run: String,
-    outcome: &'static str,
-    compared: u64,
-    differing: u64,
-    rate: f64,
-    bound_95: f64,
-    #[serde(serialize_with = "json::time")]
-    started: Timestamp,
-    #[serde(serialize_with = "json::time")]
-    finished: Timestamp,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -121,10 +107,9 @@ impl Status {
             paused: record.paused.map(note),
             whitelist_keys: record.whitelist.len(),
             gate,
-            verdict: known(evidence.verdicts)
-                .and_then(|mut seen| seen.whole.take().or(seen.latest.pop()))
-                .map(VerdictView::from),
-            lag_s: known(evidence.lag).flatten().and_then(|seen| seen.lag),
+            verdicts: known(evidence.verdicts)
+                .map(|seen| VerdictView::all(seen, &evidence.edition)),
+            lag: known(evidence.lag).flatten(),
             dead_letters: known(evidence.dead_letters),
             mirrored: known(evidence.mirrored).map(MirrorView::from),
             readers: readers.into_iter().map(ReaderView::from).collect(),
@@ -153,26 +138,10 @@ impl Status {
         }
     }
 
-    /// What a gate would look at, where there is none: at the last stage it matters most.
     fn vitals(&self) -> String {
-        let verdict = self.verdict.as_ref().map_or_else(
-            || "none: run `verify run`".to_owned(),
-            |verdict| {
-                let VerdictView { outcome, compared, differing, .. } = verdict;
-                let at = verdict.started.to_rfc3339();
-                format!("{outcome}: {differing} of {compared} differ, as of {at}")
-            },
-        );
-        let lag = self.lag_s.map_or_else(|| "not known: is `dual-write run` running?".into(), said);
-        let letters = self.dead_letters.map_or_else(|| "not known".into(), |n| n.to_string());
-        let mut text =
-            format!("\nverdict       {verdict}\nlag           {lag}\ndead letters  {letters}\n");
-        let is_wrong = self.verdict.as_ref().is_some_and(|it| it.outcome == Verdicts::Fail.word())
-            || self.dead_letters.is_some_and(|count| count > 0);
-        if is_wrong && self.basis_points > 0 {
-            text += "readers get wrong answers from the target: `cutover rollback`, then mend it\n";
-        }
-        text
+        let (now, is_read) = (self.now, self.basis_points > 0);
+        let (lag, dead_letters) = (self.lag, self.dead_letters);
+        Vitals { now, verdicts: self.verdicts.as_deref(), lag, dead_letters, is_read }.text()
     }
 
     fn banner(&self) -> Option<String> {
@@ -183,21 +152,6 @@ impl Status {
                 Some(format!("ROLLED BACK by the rollback file, not recorded yet; {hint}"))
             }
             _ => None,
-        }
-    }
-}
-
-impl From<Verdict> for VerdictView {
-    fn from(verdict: Verdict) -> Self {
-        Self {
-            run: verdict.run,
-            outcome: verdict.outcome.word(),
-            compared: verdict.compared,
-            differing: verdict.differing,
-            rate: verdict.rate,
-            bound_95: verdict.bound95,
-            started: verdict.started,
-            finished: verdict.finished,
         }
     }
 }
@@ -255,9 +209,8 @@ impl Report for Status {
         }
         let _ = writeln!(text, "\n{}\n", self.followers());
         text += &self.gate.text();
-        if self.gate.to.is_none() {
-            text += &self.vitals();
-        }
+        text.push('\n');
+        text += &self.vitals();
         text
     }
 }
