@@ -101,7 +101,9 @@ async fn share_a_migration(source: Engine, target: Engine, seed: u64) {
     let carried = relay.stop().await;
     flight.bed.wait_until_applied();
     // It stood by, joined again, and takes part.
-    assert!(count(frozen.drain(), "fenced") > 0, "the consumer that woke late was not fenced");
+    let drained = frozen.drain();
+    let said = format!("{drained:?}");
+    assert!(count(drained, "fenced") > 0, "the consumer that woke late was not fenced: {said}");
     let applied = [third, again].map(|running| count(running.drain(), "applied"));
     assert!(applied.iter().all(|&count| count > 0), "one of them applied nothing: {applied:?}");
 
