@@ -1,5 +1,5 @@
-//! `servers capture NAME URL BROKERS [PROPERTY=VALUE ...]`: a Debezium beside a person or a playbook, until it is told to
-//! stop.
+//! `servers capture NAME URL BROKERS [PROPERTY=VALUE ...]`: a Debezium beside a person or a
+//! playbook, until it is told to stop.
 
 use crate::connect::{Connector, connect};
 use crate::error::{During, Error, Result};
@@ -16,8 +16,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PARTITIONS: &str = "4";
 
 /// Reads what the database of `url` commits from now on into topics of `brokers`, called
-/// `name.DATABASE.TABLE` (`MariaDB`) or `name.SCHEMA.TABLE` (`PostgreSQL`), until SIGTERM or Ctrl-C.
-/// What the tables hold already is not read. `properties` are the connector's, as `name=value`.
+/// `name.DATABASE.TABLE` (`MariaDB`) or `name.SCHEMA.TABLE` (`PostgreSQL`), until SIGTERM or
+/// Ctrl-C. What the tables hold already is not read. `properties` are the connector's, as
+/// `name=value`.
 ///
 /// # Errors
 /// As [`Server::start`](crate::Server::start), and if the connector fails.

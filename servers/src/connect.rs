@@ -189,6 +189,13 @@ impl Connect {
         }
     }
 
+    /// How far its connectors have read, as it was last kept, in Connect's own form: when the
+    /// worker is killed, whatever was delivered since comes again. Empty before it was ever kept.
+    #[must_use]
+    pub fn kept(&self) -> Vec<u8> {
+        fs::read(self.server.directory().join(OFFSETS)).unwrap_or_default()
+    }
+
     /// Waits until a text stands in the log, such as `"Starting streaming"`.
     ///
     /// # Errors

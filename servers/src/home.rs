@@ -39,7 +39,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes a new directory, that belongs to `account`. `signal` names the one that ends the server.
+    /// Makes a new directory, that belongs to `account`. `signal` names the one that ends the
+    /// server.
     pub(crate) fn make(kind: &str, account: Option<Account>, signal: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static SWEEP: Once = Once::new();
@@ -151,8 +152,8 @@ fn sweep_one(home: &Path) -> Result<()> {
         if is_watchdog_of(group, home) {
             return Ok(()); // alive: it is doing this very work
         }
-        // While a member of a group lives the kernel gives its number to no new process. So a leader
-        // that runs means that the group died out, and that the number is a stranger's now.
+        // While a member of a group lives the kernel gives its number to no new process. So a
+        // leader that runs means that the group died out, and that the number is a stranger's now.
         let family = Family::new(group, &name_of(home));
         if !is_running(group) && family.is_only_of(&NAMES) {
             family.kill()?;

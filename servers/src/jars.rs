@@ -5,7 +5,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::error::{During, Result};
 use crate::lock;
@@ -15,6 +16,12 @@ use crate::tool;
 
 /// A cold download of 50 MB took 30 to 60 seconds; a slow mirror may need much longer.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1200);
+
+/// Maven gives up at the first answer of a mirror that is overloaded. What has come is kept.
+const DOWNLOAD_ATTEMPTS: usize = 3;
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// The name in the cache of what `pom` depends on. Another pom is another name: an old checkout and
 /// a new one can share the cache.
@@ -58,5 +65,13 @@ fn download(folder: &PathBuf, pom: &str) -> Result<()> {
         .arg(format!("-Dmaven.repo.local={}", cache_folder()?.join("maven").display()))
         .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
         .arg(format!("-DoutputDirectory={}", folder.display()));
-    tool::run(&mut maven, "", DOWNLOAD_LIMIT).map(drop)
+    let started = Instant::now();
+    for _ in 1..DOWNLOAD_ATTEMPTS {
+        match tool::run(&mut maven, "", DOWNLOAD_LIMIT.saturating_sub(started.elapsed())) {
+            Ok(_) => return Ok(()),
+            Err(error) => notice(&format!("downloading again: {error}")),
+        }
+        sleep(PAUSE);
+    }
+    tool::run(&mut maven, "", DOWNLOAD_LIMIT.saturating_sub(started.elapsed())).map(drop)
 }

@@ -94,8 +94,8 @@ impl KafkaSettings {
         self
     }
 
-    /// The options of the virtual machine, instead of those for a quick start. A benchmark needs the
-    /// whole compiler: TLS is several times slower without it.
+    /// The options of the virtual machine, instead of those for a quick start. A benchmark needs
+    /// the whole compiler: TLS is several times slower without it.
     #[must_use]
     pub fn jvm(mut self, options: &[&str]) -> Self {
         self.jvm = options.iter().map(|option| (*option).to_owned()).collect();

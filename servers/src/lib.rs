@@ -12,8 +12,9 @@
 //!
 //! Every server listens on 127.0.0.1 only, on a port of its own, with its data in a temporary
 //! directory. It is ready when its own log or pid file says so, never because something answers on
-//! the port. Dropping it kills it and removes the directory; a watchdog does the same if the process
-//! that started it is killed. A server that cannot start is an error that carries the end of its log.
+//! the port. Dropping it kills it and removes the directory; a watchdog does the same if the
+//! process that started it is killed. A server that cannot start is an error that carries the end
+//! of its log.
 //!
 //! Tests that do not harm a server share one: see [`shared`].
 

@@ -1,6 +1,7 @@
 //! `MariaDB` from Debian's packages.
 
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::home::Home;
 use crate::lock;
 use crate::packages::{Kind, cache_folder, install};
 use crate::server::{Durability, Launch, Ready, Server, isolate};
+use crate::small_disk::SmallDisk;
 use crate::url::Address;
 use crate::{PASSWORD, USER, program, tool};
 
@@ -41,6 +43,7 @@ pub struct MariaDbSettings {
     port: Option<u16>,
     durability: Durability,
     variables: Vec<(String, String)>,
+    small_disk: Option<(u64, Vec<String>)>,
 }
 
 impl MariaDbSettings {
@@ -76,6 +79,14 @@ impl MariaDbSettings {
             .set("server_id", &server_id.to_string())
     }
 
+    /// Gives it a disk of so many KiB beside its own, with these databases on it; their names are
+    /// plain words. What lies there goes with the server's process.
+    #[must_use]
+    pub fn small_disk(mut self, kib: u64, databases: &[&str]) -> Self {
+        self.small_disk = Some((kib, databases.iter().map(|&name| name.to_owned()).collect()));
+        self
+    }
+
     /// Installs `MariaDB` where it is missing, and starts it with an empty data directory.
     ///
     /// # Errors
@@ -101,17 +112,30 @@ impl MariaDbSettings {
         let variables = variables.chain(small(self.durability));
         let wanted = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         arguments.extend(variables.chain(wanted).map(|(name, value)| format!("--{name}={value}")));
+        let mut program = find("mariadbd")?;
+        let mut arguments = arguments.into_iter().map(Into::into).collect();
+        let mut disk = None;
+        if let Some((kib, databases)) = &self.small_disk {
+            let small = SmallDisk::new(home.folder("disk", account)?, *kib).with(databases);
+            for name in databases {
+                // A folder in the data directory is a database, and so is a link to one.
+                let (to, link) = (small.folder().join(name), data.join(name));
+                symlink(to, &link).during(|| format!("link {}", link.display()))?;
+            }
+            (program, arguments) = small.around(account, program, arguments)?;
+            disk = Some(small);
+        }
         let launch = Launch {
             kind: "mariadb",
-            program: find("mariadbd")?,
-            arguments: arguments.into_iter().map(Into::into).collect(),
+            program,
+            arguments,
             port_arguments: |port| vec![format!("--port={port}")],
             account,
             ready: Ready::Log(vec!["ready for connections".into()]),
             stop: Signal::TERM,
             quick_stop: None,
         };
-        Ok(MariaDb { server: Server::launch(launch, home, self.port)?, socket })
+        Ok(MariaDb { server: Server::launch(launch, home, self.port)?, socket, disk })
     }
 }
 
@@ -204,6 +228,7 @@ fn find(name: &str) -> Result<PathBuf> {
 pub struct MariaDb {
     server: Server,
     socket: PathBuf,
+    disk: Option<SmallDisk>,
 }
 
 impl MariaDb {
@@ -231,8 +256,30 @@ impl MariaDb {
         tool::run(&mut client, statements, STATEMENT_LIMIT)
     }
 
+    /// Takes all the room that is left on its small disk.
+    ///
+    /// # Errors
+    /// Fails where there is none ([`MariaDbSettings::small_disk`]), or the server does not run.
+    pub fn fill_disk(&self) -> Result<()> {
+        self.on_small_disk(SmallDisk::fill)
+    }
+
+    /// Gives back the room that [`MariaDb::fill_disk`] took.
+    ///
+    /// # Errors
+    /// As [`MariaDb::fill_disk`], and where it took none.
+    pub fn make_room(&self) -> Result<()> {
+        self.on_small_disk(SmallDisk::make_room)
+    }
+
+    fn on_small_disk(&self, act: fn(&SmallDisk, u32) -> Result<()>) -> Result<()> {
+        let none = || Error::Request("the server has no small disk, or does not run".into());
+        act(self.disk.as_ref().ok_or_else(none)?, self.process_id().ok_or_else(none)?)
+    }
+
     /// Makes `replica` follow this server, from this server's present state on: both must be empty
-    /// or equal, and both need [`MariaDbSettings::binary_log`] with ids of their own.
+    /// or equal. This one needs a [`MariaDbSettings::binary_log`], and the replica a `server_id` of
+    /// its own.
     ///
     /// # Errors
     /// Fails if the replica does not begin to replicate within ten seconds.

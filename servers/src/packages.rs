@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::account::is_root;
 use crate::error::{During, Error, Result};
@@ -18,6 +19,12 @@ use crate::{connect, kafka};
 
 /// A cold installation took about 15 seconds; a slow mirror may need much longer.
 const APT_LIMIT: Duration = Duration::from_secs(900);
+
+/// How long another installation on this machine may take.
+const APT_LOCK_LIMIT: Duration = Duration::from_secs(300);
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What Debian asks before it starts a service; 101 forbids it.
 const POLICY_PATH: &str = "/usr/sbin/policy-rc.d";
@@ -172,7 +179,7 @@ fn install_packages(kinds: &[Kind]) -> Result<()> {
     }
     notice(&format!("installing {names} (apt-get)"));
     without_services(|| {
-        apt_get(&["update"])?;
+        update()?;
         let packages: Result<Vec<_>> = packages.iter().map(|one| available(one)).collect();
         apt_get(&[&["install", "-y", "--no-install-recommends"], packages?.as_slice()].concat())
     })
@@ -201,17 +208,36 @@ fn missing(kinds: &[Kind]) -> Vec<(String, &'static [&'static str])> {
         .collect()
 }
 
+/// Fetches the lists of packages. Their lock is not among those that apt-get waits for.
+fn update() -> Result<()> {
+    let started = Instant::now();
+    loop {
+        match apt_get(&["update"]) {
+            Err(error) if is_locked(&error) && started.elapsed() < APT_LOCK_LIMIT => sleep(PAUSE),
+            updated => return updated,
+        }
+    }
+}
+
+/// Whether another installation is under way.
+fn is_locked(error: &Error) -> bool {
+    error.to_string().contains("Could not get lock")
+}
+
 fn apt_get(arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
     command
         // Another installation on this machine is waited for, not failed at.
-        .args(["-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"])
+        .args(["-q", "-o", &format!("DPkg::Lock::Timeout={}", APT_LOCK_LIMIT.as_secs())])
+        .args(["-o", "Acquire::Retries=3"])
         .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive");
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("LC_ALL", "C");
     tool::run(&mut command, "", APT_LIMIT).map(drop)
 }
 
-/// Runs an installation that starts no service. A policy that is there already is not ours to change.
+/// Runs an installation that starts no service. A policy that is there already is not ours to
+/// change.
 fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
     // Ours, left by an installation that was killed, is as good as a new one.
     let ours = fs::read_to_string(POLICY_PATH).map_or(true, |policy| policy == POLICY);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -81,23 +81,50 @@ impl PostgresSettings {
     /// # Errors
     /// As [`install`] and [`Server::start`].
     pub fn start(self) -> Result<Postgres> {
+        self.start_with(|home, account, data| {
+            let password = home.path.join("password");
+            fs::write(&password, PASSWORD).during(|| format!("write {}", password.display()))?;
+            let mut prepare = Command::new(find("initdb")?);
+            isolate(&mut prepare, &home.path, account);
+            prepare
+                .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"])
+                .args(["--encoding=UTF8", "--locale=C.UTF-8"])
+                .arg(format!("--username={USER}"))
+                .arg(format!("--pwfile={}", password.display()))
+                .arg(format!("--pgdata={}", data.display()));
+            home.run(&mut prepare, INSTALL_LIMIT).map(drop)
+        })
+    }
+
+    /// Starts it as a standby of `primary`: a copy of that as it is now, which follows it and can
+    /// be read. It needs the primary's settings, or larger ones.
+    ///
+    /// # Errors
+    /// As [`PostgresSettings::start`], and where the primary cannot be copied.
+    pub fn start_standby(self, primary: &Postgres) -> Result<Postgres> {
+        let primary = primary.url();
+        self.start_with(|home, account, data| {
+            let mut copy = Command::new(find("pg_basebackup")?);
+            isolate(&mut copy, &home.path, account);
+            copy.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"])
+                .args(["--no-sync", "--dbname", &primary])
+                .arg(format!("--pgdata={}", data.display()));
+            home.run(&mut copy, INSTALL_LIMIT).map(drop)
+        })
+    }
+
+    /// Starts it over what `prepare` puts into its data directory.
+    fn start_with(
+        self,
+        prepare: impl FnOnce(&Home, Option<Account>, &Path) -> Result<()>,
+    ) -> Result<Postgres> {
         install(&[Kind::Postgres])?;
         let account = Account::of("postgres")?;
         // SIGQUIT, not SIGKILL: the System V segment of a killed server stays until a reboot, and
         // there are 4,096 of them.
         let home = Home::make("postgres", account, "QUIT")?;
         let data = home.folder("data", account)?;
-        let password = home.path.join("password");
-        fs::write(&password, PASSWORD).during(|| format!("write {}", password.display()))?;
-        let mut prepare = Command::new(find("initdb")?);
-        isolate(&mut prepare, &home.path, account);
-        prepare
-            .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"])
-            .args(["--encoding=UTF8", "--locale=C.UTF-8"])
-            .arg(format!("--username={USER}"))
-            .arg(format!("--pwfile={}", password.display()))
-            .arg(format!("--pgdata={}", data.display()));
-        home.run(&mut prepare, INSTALL_LIMIT)?;
+        prepare(&home, account, &data)?;
 
         let mut arguments = vec!["-D".to_owned(), data.display().to_string()];
         let own = [

@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 const KILL_LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How long stopped processes may go on; one that waits for its disk does until that answers.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+
 /// Rounds of stopping until no new process has appeared. A stopped process makes no children, so
 /// two rounds do unless a process was born during the first.
 const STOP_ROUNDS: usize = 10;
@@ -38,7 +41,8 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// The processes of `group`, their descendants, and `PostgreSQL` processes of this cluster name.
+    /// The processes of `group`, their descendants, and `PostgreSQL` processes of this cluster
+    /// name.
     pub(crate) fn new(group: i32, cluster: &str) -> Self {
         Self { group, title: format!("postgres: {cluster}: ") }
     }
@@ -50,6 +54,25 @@ impl Family {
 
     /// Stops all members where they are, until [`Family::signal`] with `CONT`.
     pub(crate) fn freeze(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            // A signal is sent before it has taken effect, and whoever is not stopped yet may have
+            // made another process meanwhile.
+            let mut members = self.members();
+            members.retain(|pid| !stands_still(*pid));
+            if members.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() >= STOP_LIMIT {
+                let what = format!("processes {members:?} go on {STOP_LIMIT:?} after SIGSTOP");
+                return Err(Error::Request(what));
+            }
+            members.iter().try_for_each(|pid| send(*pid, Signal::STOP))?;
+            sleep(PAUSE);
+        }
+    }
+
+    fn stop(&self) -> Result<()> {
         let mut seen = 0;
         for _ in 0..STOP_ROUNDS {
             let members = self.members();
@@ -65,7 +88,7 @@ impl Family {
     /// Kills all members and waits until none is left.
     pub(crate) fn kill(&self) -> Result<()> {
         // Stopped first: a parent killed before its children are known would hide them.
-        self.freeze()?;
+        self.stop()?;
         let started = Instant::now();
         loop {
             // Looked for again each time: one that was being forked had no name yet.
@@ -123,6 +146,16 @@ impl Family {
 /// Whether the process exists and is more than a body that waits for its parent.
 pub(crate) fn is_running(pid: i32) -> bool {
     read_entry(pid).is_some()
+}
+
+/// Whether every thread of the process is stopped, or it is gone.
+fn stands_still(pid: i32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let line = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = line.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        !matches!(state, Some('R' | 'S' | 'D' | 'I'))
+    })
 }
 
 fn send(pid: i32, signal: Signal) -> Result<()> {

@@ -39,8 +39,8 @@ impl RedisSettings {
         self
     }
 
-    /// What an acknowledged write promises. Relaxed keeps everything in memory only, as a cache does;
-    /// durable appends every write to a file and flushes it.
+    /// What an acknowledged write promises. Relaxed keeps everything in memory only, as a cache
+    /// does; durable appends every write to a file and flushes it.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;

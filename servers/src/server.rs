@@ -61,7 +61,8 @@ pub(crate) struct Launch {
     pub(crate) quick_stop: Option<Signal>,
 }
 
-/// How a server says that it is ready. Only its own words count: a neighbour may answer on the port.
+/// How a server says that it is ready. Only its own words count: a neighbour may answer on the
+/// port.
 #[derive(Debug)]
 pub(crate) enum Ready {
     /// Texts in its log, all of them.
@@ -160,11 +161,12 @@ impl Server {
         Ok(())
     }
 
-    /// Starts a server that was killed or stopped, with its data and on its port, and waits until it
-    /// is ready. Does nothing if it runs.
+    /// Starts a server that was killed or stopped, with its data and on its port, and waits until
+    /// it is ready. Does nothing if it runs.
     ///
     /// # Errors
-    /// [`Error::PortTaken`] if a neighbour took the port; [`Error::Server`] if it does not get ready.
+    /// [`Error::PortTaken`] if a neighbour took the port; [`Error::Server`] if it does not get
+    /// ready.
     pub fn start(&mut self) -> Result<()> {
         if self.exited()?.is_none() && self.child.is_some() {
             return Ok(());
@@ -203,7 +205,8 @@ impl Server {
         self.stop_with(self.launch.stop, STOP_LIMIT)
     }
 
-    /// Stops all processes of the server where they are (SIGSTOP): connections stay, nothing answers.
+    /// Stops all processes of the server where they are (SIGSTOP): connections stay, nothing
+    /// answers.
     ///
     /// # Errors
     /// Fails if a signal cannot be sent.

@@ -1,8 +1,8 @@
 //! A file system of so many KiB under one folder of a server, that a test can fill.
 //!
-//! It lies in memory and is seen by the server alone: it is mounted in a mount namespace that begins
-//! with the server's first process and ends with its last, so that nothing is left mounted whatever
-//! is killed. A write into it fails as on any full disk (`ENOSPC`).
+//! It lies in memory and is seen by the server alone: it is mounted in a mount namespace that
+//! begins with the server's first process and ends with its last, so that nothing is left mounted
+//! whatever is killed. A write into it fails as on any full disk (`ENOSPC`).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,8 +15,8 @@ use crate::account::Account;
 use crate::error::{During, Error, Result};
 use crate::program;
 
-/// What takes the room up. It is made inside: this process, outside, may be a user that the namespace
-/// does not know, and such a one may write there but own nothing.
+/// What takes the room up. It is made inside: this process, outside, may be a user that the
+/// namespace does not know, and such a one may write there but own nothing.
 const BALLAST: &str = "ballast";
 
 /// Written at a time; the last ones are shorter.
@@ -27,11 +27,19 @@ const PIECE: [u8; 4096] = [0; 4096];
 pub(crate) struct SmallDisk {
     folder: PathBuf,
     kib: u64,
+    /// Made inside at the start.
+    folders: Vec<String>,
 }
 
 impl SmallDisk {
     pub(crate) fn new(folder: PathBuf, kib: u64) -> Self {
-        Self { folder, kib }
+        Self { folder, kib, folders: Vec::new() }
+    }
+
+    /// With these folders in it. Their names are plain words.
+    pub(crate) fn with(mut self, folders: &[String]) -> Self {
+        self.folders = folders.to_vec();
+        self
     }
 
     /// Where the server sees it.
@@ -39,8 +47,8 @@ impl SmallDisk {
         &self.folder
     }
 
-    /// The program and the arguments that begin `server` with this disk. Every step becomes the next,
-    /// so that the process that is started is the server.
+    /// The program and the arguments that begin `server` with this disk. Every step becomes the
+    /// next, so that the process that is started is the server.
     pub(crate) fn around(
         &self,
         account: Option<Account>,
@@ -55,8 +63,10 @@ impl SmallDisk {
         // one who it was before.
         let (user, group) =
             account.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), Account::ids);
+        let made: String =
+            self.folders.iter().map(|name| format!("mkdir \"$0/{name}\" && ")).collect();
         let enter = format!(
-            "mount -t tmpfs -o size={}k,mode=700 tmpfs \"$0\" && : > \"$0/{BALLAST}\" && \
+            "mount -t tmpfs -o size={}k,mode=700 tmpfs \"$0\" && : > \"$0/{BALLAST}\" && {made}\
              exec unshare --user --map-user={user} --map-group={group} \"$@\"",
             self.kib
         );

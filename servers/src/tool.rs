@@ -14,7 +14,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Lines of a failed program's output that an error carries.
 const TAIL_LINES: usize = 25;
 
-/// Runs `command` and returns its standard output. Fails if it fails, or is not done within `limit`.
+/// Runs `command` and returns its standard output. Fails if it fails, or is not done within
+/// `limit`.
 pub(crate) fn run(command: &mut Command, input: &str, limit: Duration) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let starting = || format!("run {program}");

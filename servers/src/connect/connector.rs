@@ -53,9 +53,9 @@ impl Connector {
         Ok(connector)
     }
 
-    /// Writes the messages of `topic` into the table `table` of the `MySQL` or `MariaDB` database of
-    /// `url`, with Debezium's JDBC sink. A record is known by the message's key, one without a value
-    /// is deleted, and what comes later replaces what came before. Messages are plain JSON;
+    /// Writes the messages of `topic` into the table `table` of the `MySQL` or `MariaDB` database
+    /// of `url`, with Debezium's JDBC sink. A record is known by the message's key, one without a
+    /// value is deleted, and what comes later replaces what came before. Messages are plain JSON;
     /// `key` and `value` say what is in them, in the words of Connect's JSON schemas.
     ///
     /// # Errors
@@ -67,8 +67,8 @@ impl Connector {
         (key, value): (&str, &str),
     ) -> Result<Self> {
         let Address { user, password, host, port, database } = Address::parse(url)?;
-        // MySQL's driver, of MariaDB too: it makes one statement of a batch, which was three times as
-        // fast as MariaDB's own.
+        // MySQL's driver, of MariaDB too: it makes one statement of a batch, which was three times
+        // as fast as MariaDB's own.
         let url = format!("jdbc:mysql://{host}:{port}/{database}?rewriteBatchedStatements=true");
         let json = "org.apache.kafka.connect.json.JsonConverter";
         let connector = Self::new(name, "io.debezium.connector.jdbc.JdbcSinkConnector")

@@ -68,8 +68,13 @@ async fn a_consumer_may_ask_for_a_short_session() {
     config.set("group.id", "g").set("session.timeout.ms", "500");
     config.set("heartbeat.interval.ms", "100");
     let consumer: BaseConsumer = config.create().unwrap();
-    consumer.subscribe(&["t"]).unwrap();
     let started = Instant::now();
+    // Brokers hear of a topic a moment after it was made.
+    while consumer.fetch_metadata(Some("t"), LIMIT).unwrap().topics()[0].partitions().is_empty() {
+        assert!(started.elapsed() < LIMIT, "the broker does not hear of the topic");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    consumer.subscribe(&["t"]).unwrap();
     while consumer.assignment().unwrap().count() == 0 {
         // An answer that the session is too short would arrive here.
         consumer.poll(Duration::from_millis(10)).transpose().unwrap();

@@ -50,12 +50,30 @@ fn a_small_disk_is_full_for_the_server_until_there_is_room_again() {
 }
 
 #[test]
+fn databases_of_mariadb_on_a_small_disk_are_full_until_there_is_room_again() {
+    let server = mariadb().small_disk(24 << 10, &["d"]).start().unwrap();
+    server.sql("CREATE TABLE d.t (text text)").unwrap();
+    // Each row by itself: InnoDB may end the server where it has to undo rows on a full disk.
+    let insert = "INSERT INTO d.t VALUES (repeat('x', 999));".repeat(1000);
+    server.sql(&insert).unwrap();
+    server.fill_disk().unwrap();
+    let full = std::iter::repeat_with(|| server.sql(&insert)).take(20).find_map(Result::err);
+    let full = full.unwrap().to_string();
+    assert!(full.contains("is full"), "{full}");
+    let rows = || count(&server.sql("SELECT count(*) FROM d.t").unwrap());
+    let before = rows();
+    server.make_room().unwrap();
+    server.sql(&insert).unwrap();
+    assert_eq!(rows(), before + 1000);
+}
+
+#[test]
 fn a_back_end_that_is_busy_when_postgres_is_killed_does_not_outlive_it() {
     let mut server = postgres().start().unwrap();
     let busy = "SELECT count(*) FROM generate_series(1, 100000000000)";
     let mut client = Command::new("psql").args(["-c", busy, &server.url()]).spawn().unwrap();
     let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%series(1, 1%' \
-                   AND pid <> pg_backend_pid()";
+                   AND state = 'active' AND pid <> pg_backend_pid()";
     wait_for(|| count(&server.sql(running).unwrap()) == 1);
     // The back end asks nothing of its parent meanwhile, so only the restart can end it.
     kill_from_outside(server.process_id().unwrap());
@@ -126,13 +144,16 @@ fn a_server_that_cannot_start_says_why_with_its_own_words() {
 }
 
 #[test]
-fn a_frozen_server_answers_nothing_until_it_is_thawed() {
-    let mut server = redis().start().unwrap();
+fn a_frozen_server_stands_still_in_every_thread_until_it_is_thawed() {
+    let mut server = mariadb().start().unwrap();
+    let threads = format!("/proc/{}/task", server.process_id().unwrap());
     server.freeze().unwrap();
-    let state = process_state(server.process_id().unwrap());
-    assert_eq!(state, Some('T'));
+    for thread in std::fs::read_dir(threads).unwrap() {
+        let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+        assert_eq!(state(&stat), Some('T'), "{stat}");
+    }
     server.thaw().unwrap();
-    assert_eq!(server.command(&["PING"]).unwrap(), "PONG\n");
+    assert_eq!(server.sql("SELECT 1").unwrap(), "1\n");
 }
 
 #[test]
@@ -150,6 +171,25 @@ fn a_replica_follows_and_catches_up_after_both_were_killed() {
     primary.restart().unwrap();
     primary.sql("INSERT INTO d.t VALUES (2)").unwrap();
     wait_for(|| rows(&replica) == 2);
+}
+
+#[test]
+fn a_standby_follows_until_it_is_promoted_and_catches_up_after_both_were_killed() {
+    let mut primary = postgres().start().unwrap();
+    primary.sql("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)").unwrap();
+    let mut standby = postgres().start_standby(&primary).unwrap();
+    let rows = |standby: &Postgres| {
+        standby.sql("SELECT count(*) FROM t").ok().map_or(0, |text| count(&text))
+    };
+    wait_for(|| rows(&standby) == 1);
+    standby.restart().unwrap();
+    primary.restart().unwrap();
+    primary.sql("INSERT INTO t VALUES (2)").unwrap();
+    wait_for(|| rows(&standby) == 2);
+    let refused = standby.sql("INSERT INTO t VALUES (3)").unwrap_err().to_string();
+    assert!(refused.contains("read-only"), "{refused}");
+    standby.sql("SELECT pg_promote()").unwrap();
+    standby.sql("INSERT INTO t VALUES (3)").unwrap();
 }
 
 #[test]
@@ -194,5 +234,9 @@ fn count(text: &str) -> u64 {
 
 fn process_state(process_id: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).ok()?;
+    state(&stat)
+}
+
+fn state(stat: &str) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
