@@ -6,17 +6,21 @@ use migration::cli::{
     CheckArgs, ListenArgs, Program, ReasonArgs, SharedArgs, SharedCommand, parse_change,
 };
 use migration::phase::BACKFILL;
+use migration::plan::BackfillPlan;
 use migration::status::StatusArgs;
 
 /// Phase 2: copies the history, guarded against live writes.
 #[derive(Debug, Parser)]
-#[command(name = "backfill", version, about, propagate_version = true)]
+#[command(name = "backfill", version, about, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Args {
     #[command(flatten)]
     pub(crate) shared: SharedArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 not ready, or stopped with \
+    something left to copy, 5 other processes have all that is left, 6 timed out, 7 refused.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -67,7 +71,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
     /// Workers in this process, whatever the plan and `set` say.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=i64::from(BackfillPlan::WORKERS_MAX)))]
     pub(crate) workers: Option<u16>,
     /// Copies only this source table. May be repeated.
     #[arg(long, value_name = "TABLE")]

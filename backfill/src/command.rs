@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Locks { command: LocksCommand::Break } => locks::take(shared, &shutdown).await,
         Command::Abort(reason) => steer(shared, &phase::BACKFILL, &[Change::Abort], reason).await,
         Command::Cleanup => cleanup::run(shared, &shutdown).await,
-        // The shared crate has dealt with these before.
-        Command::Shared(_) => Ok(Exit::Usage),
+        // The caller, `migration::cli::execute`, has run it.
+        Command::Shared(_) => Ok(Exit::Done),
     }
 }

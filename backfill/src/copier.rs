@@ -2,7 +2,7 @@
 
 use crate::pace::Pace;
 use migration::layout::Layout;
-use migration::lock::KeyLock;
+use migration::lock::{KeyLock, Token};
 use migration::position::Owner;
 use migration::sample::Sample;
 use migration::store::{Store, Target};
@@ -31,6 +31,16 @@ pub struct Copier {
     pub pace: Arc<dyn Pace>,
     /// What is counted.
     pub counters: Arc<Counters>,
+}
+
+impl Copier {
+    /// Gives a lock back, if one was had.
+    pub(crate) async fn release(&self, token: Option<Token>) {
+        let Some(token) = token else { return };
+        if let Err(error) = self.lock.release(&self.layout.source().table, token).await {
+            tracing::debug!(error = %error, "key lock not released; its lease ends it");
+        }
+    }
 }
 
 /// What the copy counts, over all workers of a process.

@@ -7,7 +7,8 @@
 use migration::claim::RangeView;
 use migration::protocol::Progress;
 
-/// About how many of a table's `records` have been copied. `batch_rows_max`: of a batch as large as it may be now.
+/// About how many of a table's `records` have been copied. `batch_rows_max`: of a batch as large as
+/// it may be now.
 pub(crate) fn known(ranges: &[RangeView], records: u64, batch_rows_max: usize) -> u64 {
     let count = |ranges: usize| u64::try_from(ranges).unwrap_or(u64::MAX);
     let share = records / count(ranges.len()).max(1);

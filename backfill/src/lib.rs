@@ -2,9 +2,9 @@
 //!
 //! A table is split into ranges. A range belongs to whoever holds its lease in the checkpoint store
 //! and, what decides, its epoch on every instance of the target. It is copied interval by interval:
-//! find the interval's bound, lock its entities, read the source, write every instance in one atomic
-//! step with the range's progress, give the lock back; the next interval is read while one is
-//! written. Whatever happens to the lock, the guard in the target decides what is written.
+//! find the interval's bound, lock its entities, read the source, write every instance in one
+//! atomic step with the range's progress, give the lock back; the next interval is read while one
+//! is written. Whatever happens to the lock, the guard in the target decides what is written.
 
 mod agenda;
 mod args;

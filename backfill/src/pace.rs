@@ -8,8 +8,8 @@ use migration::throttle::Throttle;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Fewest records that a rate makes of a batch: with fewer, its locks, statements and commits are most
-/// of what it costs both sides.
+/// Fewest records that a rate makes of a batch: with fewer, its locks, statements and commits are
+/// most of what it costs both sides.
 const ROWS_MIN: usize = 100;
 
 /// What slows the copy down and how large its batches are; asked before every batch.

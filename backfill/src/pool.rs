@@ -2,8 +2,8 @@
 //!
 //! A range is worked on by whoever holds its lease in the checkpoint store; the epoch in the target
 //! makes sure of it. A range that another live process holds is left alone and looked at again, so
-//! that the work of a process that dies is taken over. What the workers of this process do they tell
-//! each other.
+//! that the work of a process that dies is taken over. What the workers of this process do they
+//! tell each other.
 
 mod board;
 

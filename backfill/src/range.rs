@@ -11,15 +11,12 @@ use migration::error::{Error, ErrorKind, Result};
 use migration::fault;
 use migration::key::Key;
 use migration::protocol::{Finish, Progress};
+use migration::retry::Streak;
 use migration::shutdown::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-
-/// How often a range is begun again because an instance lost its tail, before somebody should look
-/// at that instance.
-const RESTARTS_MAX: usize = 16;
 
 /// Pause before the only interval that is left is locked again.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -51,27 +48,52 @@ pub async fn copy_range(
     if is_done(&copier.targets, table, after).await? {
         return Ok(Copied::Done);
     }
-    for _ in 0..RESTARTS_MAX {
+    let (mut reach, mut streak) = (Reach::default(), Streak::default());
+    loop {
         let claim = claim_range(&copier.targets, table, after, copier.owner).await?;
         fault::point("backfill.claimed");
         if claim.is_done() {
             return Ok(Copied::Done);
         }
-        match copy_claimed(copier, claim, stop).await? {
-            Some(copied) => return Ok(copied),
-            None => Counters::add(&copier.counters.restarts, 1),
+        if let Some(copied) = copy_claimed(copier, claim, &mut reach, stop).await? {
+            return Ok(copied);
+        }
+        Counters::add(&copier.counters.restarts, 1);
+        let Some(pause) = streak.failed(reach.batches) else { return Err(keeps_losing(table)) };
+        if !stop.sleep(pause).await {
+            return Ok(Copied::Stopped);
         }
     }
-    Err(Error::new(ErrorKind::Lost, "copy range: an instance keeps losing what was written")
+}
+
+fn keeps_losing(table: &str) -> Error {
+    Error::new(ErrorKind::Lost, "copy range: an instance keeps losing what was written")
         .with("table", table)
-        .with("restarts", RESTARTS_MAX)
-        .hint("see the log of the target's instances, then run `backfill run` again"))
+        .hint("see the log of the target's instances, then run `backfill run` again")
+}
+
+/// How far the copy of a range got under all its claims: a batch that only repeats what was lost is
+/// no progress.
+#[derive(Debug, Default)]
+struct Reach {
+    furthest: Option<Key>,
+    batches: u64,
+}
+
+impl Reach {
+    fn committed(&mut self, bound: Option<&Key>) {
+        if bound > self.furthest.as_ref() {
+            self.furthest = bound.cloned();
+            self.batches += 1;
+        }
+    }
 }
 
 /// Copies a claimed range to its end; `None` if an instance lost its tail.
 async fn copy_claimed(
     copier: &Arc<Copier>,
     claim: RangeClaim,
+    reach: &mut Reach,
     stop: &Shutdown,
 ) -> Result<Option<Copied>> {
     // A sample begins at the start: its batches leave no progress.
@@ -80,6 +102,7 @@ async fn copy_claimed(
         copier,
         hold: Hold { after: claim.after.clone(), epoch: claim.epoch, left: claim.left },
         agenda: Agenda::new(resume),
+        reach,
     };
     let mut reader = Reader::new(copier, claim.after.as_ref(), claim.until.as_ref());
     match run.batches(&mut reader, stop).await? {
@@ -97,6 +120,7 @@ struct RangeRun<'a> {
     copier: &'a Arc<Copier>,
     hold: Hold,
     agenda: Agenda,
+    reach: &'a mut Reach,
 }
 
 impl RangeRun<'_> {
@@ -141,7 +165,7 @@ impl RangeRun<'_> {
                 Some(Read::Deferred | Read::Nothing | Read::End) | None => {}
             }
             if !matches!(written, Ok(Written::Committed | Written::Again)) {
-                self.give_back(ready).await;
+                self.copier.release(ready.and_then(|batch| batch.token)).await;
                 return written;
             }
         }
@@ -167,6 +191,7 @@ impl RangeRun<'_> {
         match written {
             Written::Committed => {
                 Counters::add_len(&self.copier.counters.passed, batch.passed);
+                self.reach.committed(batch.task.bound.as_ref());
                 self.agenda.committed(&batch.task);
             }
             Written::Again => {
@@ -176,15 +201,6 @@ impl RangeRun<'_> {
             Written::Fenced | Written::LostTail => {}
         }
         Ok(written)
-    }
-
-    async fn give_back(&self, batch: Option<Box<Ready>>) {
-        let table = &self.copier.layout.source().table;
-        if let Some(token) = batch.and_then(|batch| batch.token)
-            && let Err(error) = self.copier.lock.release(table, token).await
-        {
-            tracing::debug!(error = %error, "key lock not released; its lease ends it");
-        }
     }
 
     /// Marks the range done on every instance; `None` if one lost its tail.
@@ -205,7 +221,11 @@ impl RangeRun<'_> {
                 };
                 let finished = target.finish_range(table, after, &epoch, left).await;
                 fault::point("backfill.finished");
-                finished
+                match finished {
+                    // The instance tells when it is asked again.
+                    Err(error) if error.kind() == ErrorKind::UnknownOutcome => Ok(Finish::LostTail),
+                    finished => finished,
+                }
             });
         let finished = try_join_all(finished).await?;
         if finished.contains(&Finish::Fenced) {

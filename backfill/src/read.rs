@@ -77,6 +77,9 @@ impl Bounded {
     }
 }
 
+/// Span, parts and passed of a [`Ready`].
+type Records = (Option<(Key, Key)>, Vec<Vec<CopyWrites>>, usize);
+
 /// Reads one range of the source.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -160,12 +163,32 @@ impl<'a> Reader<'a> {
         };
         fault::point("backfill.locked");
         // The rows are read after the lock: whoever changes one from here on sees it.
+        let (span, parts, passed) = match self.records(agenda, &mut task, only).await {
+            Ok(records) => records,
+            Err(error) => {
+                // Live writes of these entities need not wait until the lease has run out.
+                self.copier.release(token).await;
+                return Err(error);
+            }
+        };
+        let locked = locked.filter(|_| token.is_some());
+        Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts, passed })))
+    }
+
+    /// The records of an interval, projected: the keys of the first and the last, what goes where,
+    /// and how many source records that deals with.
+    async fn records(
+        &mut self,
+        agenda: &mut Agenda,
+        task: &mut Task,
+        only: Option<Only>,
+    ) -> Result<Records> {
         let layout = &self.copier.layout;
         let rows = match &only {
             Some(Only { keys, .. }) => {
                 sample::in_order(self.copier.source.read(layout.source(), keys).await?)?
             }
-            None => self.scan(agenda, &mut task).await?,
+            None => self.scan(agenda, task).await?,
         };
         fault::point("backfill.read");
         self.account(&rows);
@@ -174,13 +197,11 @@ impl<'a> Reader<'a> {
             count => Some((rows.row(0).key()?, rows.row(count - 1).key()?)),
         };
         let passed = only.map_or(rows.len(), |only| only.of);
-        let parts = scatter(layout, &rows, self.copier.targets.len())?;
-        let locked = locked.filter(|_| token.is_some());
-        Ok(Read::Ready(Box::new(Ready { task, token, locked, span, parts, passed })))
+        Ok((span, scatter(layout, &rows, self.copier.targets.len())?, passed))
     }
 
-    /// Finds the bound of a fresh interval, and its two ends, without reading its keys: where the lock
-    /// needs no more, and the source can.
+    /// Finds the bound of a fresh interval, and its two ends, without reading its keys: where the
+    /// lock needs no more, and the source can.
     async fn interval(&self, agenda: &mut Agenda, task: &mut Task) -> Result<Option<Vec<Key>>> {
         let Copier { layout, source, lock, sample, .. } = self.copier;
         if task.bound.is_some() || sample.is_some() || !lock.locks_intervals() {
@@ -208,13 +229,18 @@ impl<'a> Reader<'a> {
         let schema = self.copier.layout.source_keys();
         let until = task.bound.as_ref().or(self.until);
         let keys = self.copier.source.scan(schema, self.lower(task), until, limit).await?;
-        if task.bound.is_some() {
+        let last = keys.len().checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
+        if task.bound.is_some() && (last.is_none() || last == task.bound) {
             let count = keys.len();
             return Ok((keys, count));
         }
         let count = self.whole_entities(&keys, limit)?;
-        let bound = count.checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
-        agenda.found(task, bound);
+        let last = count.checked_sub(1).map(|last| keys.row(last).key()).transpose()?;
+        match last {
+            // A batch was larger when the bound was found than it may be now.
+            Some(last) if task.bound.is_some() => agenda.cut(task, last),
+            last => agenda.found(task, last),
+        }
         Ok((keys, count))
     }
 
@@ -295,9 +321,7 @@ impl<'a> Reader<'a> {
             Ok(_) => {}
             Err(error) => tracing::debug!(error = %error, "key lock not available"),
         }
-        if let Err(error) = lock.release(table, token).await {
-            tracing::debug!(error = %error, "key lock not released; its lease ends it");
-        }
+        self.copier.release(Some(token)).await;
         None
     }
 

@@ -52,11 +52,7 @@ pub(crate) async fn write(
     fault::point("backfill.checked");
     let span = ready.span.as_ref().map(|(first, last)| (first, last));
     let written = step(&copier, &mut hold, &ready.parts, span, next.as_ref()).await;
-    if let Some(token) = ready.token
-        && let Err(error) = copier.lock.release(table, token).await
-    {
-        tracing::debug!(error = %error, "key lock not released; its lease ends it");
-    }
+    copier.release(ready.token).await;
     fault::point("backfill.released");
     Ok((ready, hold, written?))
 }

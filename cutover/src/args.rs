@@ -7,13 +7,17 @@ use std::path::PathBuf;
 
 /// Moves reads from the source to the target step by step, and back at any moment.
 #[derive(Debug, Parser)]
-#[command(name = "cutover", version)]
+#[command(name = "cutover", version, after_help = EXIT_CODES)]
 pub struct Args {
     #[command(flatten)]
     pub(crate) shared: SharedArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 the gate is shut, rolled back, or not \
+    ready, 4 too little evidence for the gate, 5 somebody changed the stage at the same time, \
+    6 timed out, 7 refused.";
 
 impl Program for Args {
     fn shared(&self) -> &SharedArgs {
@@ -75,12 +79,12 @@ pub(crate) struct PromoteArgs {
     /// Goes on up to the last stage: single steps, each behind its gate.
     #[arg(long)]
     pub(crate) full: bool,
-    /// Goes on up to this stage, such as `1%`. Said again when it is reached, it changes nothing: the
-    /// form for scripts.
+    /// Goes on up to this stage, such as `1%`. Said again when it is reached, it changes nothing:
+    /// the form for scripts.
     #[arg(long, value_name = "STAGE", conflicts_with = "full")]
     pub(crate) to: Option<String>,
-    /// Waits, at most --timeout, while the gate is not met; a rollback ends the wait. One
-    /// that is told to stop (SIGTERM) ends as the gate stands: 3 or 4.
+    /// Waits, at most --timeout (two weeks if none is given), while the gate is not met; a rollback
+    /// ends the wait. One that is told to stop (SIGTERM) ends as the gate stands: 3 or 4.
     #[arg(long)]
     pub(crate) wait: bool,
     /// Goes up although the gate is not met, and records why. A latched rollback and a pause hold
@@ -92,7 +96,7 @@ pub(crate) struct PromoteArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RollbackArgs {
     /// Why, for the history.
-    #[arg(long, visible_alias = "reason", value_name = "TEXT", default_value = "no reason given")]
+    #[arg(long = "reason", alias = "why", value_name = "TEXT", default_value = "no reason given")]
     pub(crate) why: String,
     /// The rollback file, where the plan cannot be read.
     #[arg(long, value_name = "PATH", env = "MIDFLIGHT_ROLLBACK_FILE")]
@@ -102,7 +106,7 @@ pub(crate) struct RollbackArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct WhyArgs {
     /// Why, for the history.
-    #[arg(long, visible_alias = "reason", value_name = "TEXT", default_value = "no reason given")]
+    #[arg(long = "reason", alias = "why", value_name = "TEXT", default_value = "no reason given")]
     pub(crate) why: String,
 }
 

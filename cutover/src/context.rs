@@ -26,8 +26,8 @@ impl Context {
     /// Opens what a command needs, of a migration that has begun with this plan.
     pub(crate) async fn open(shared: SharedArgs, shutdown: Shutdown) -> Result<Self> {
         let plan = Arc::new(shared.load_plan()?);
-        // Cutover comes last: a store that is not there is a wrong path, not a beginning, and a plan
-        // that comes here first may be refused by a gate yet.
+        // Cutover comes last: a store that is not there is a wrong path, not a beginning, and a
+        // plan that comes here first may be refused by a gate yet.
         let checkpoint = checkpoint::open_existing(&plan.checkpoint, &plan.id).await?;
         plan_record::check(&*checkpoint, &plan).await?;
         let machine = Machine::new(plan.clone(), checkpoint.clone(), process::operator());

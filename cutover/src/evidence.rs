@@ -29,7 +29,7 @@ pub async fn gather(plan: &Plan, checkpoint: &dyn CheckpointStore, current: &Cur
         now,
         edition: plan.edition(),
         record: current.record.clone(),
-        rollback_file: seen(RollbackFile::new(&plan.cutover.rollback_file).exists()),
+        rollback_file: seen(RollbackFile::new(&plan.cutover.rollback_file).exists().await),
         verdicts: seen(verdicts(checkpoint).await),
         lag: seen(lag(checkpoint, now).await),
         dead_letters: seen(dead_letter::count_open(checkpoint).await),

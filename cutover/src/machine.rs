@@ -2,8 +2,8 @@
 //!
 //! A change is one conditional put of the whole entry, so a process that is killed leaves the stage
 //! before or the stage after. The entry carries its last change; the history gets it right after
-//! the put, or from whoever changes the entry next. Only a rollback does not wait for the history of
-//! what was before it: the entry carries that, too, until it can be written.
+//! the put, or from whoever changes the entry next. Only a rollback does not wait for the history
+//! of what was before it: the entry carries that, too, until it can be written.
 
 mod history;
 
@@ -74,8 +74,8 @@ impl Machine {
     /// `overridden` the operator's reason if it was not met.
     ///
     /// # Errors
-    /// `Refused` if a rollback is latched, the climb is paused, or there is no stage above; those of
-    /// a change.
+    /// `Refused` if a rollback is latched, the climb is paused, or there is no stage above; those
+    /// of a change.
     pub async fn promote(
         &self,
         current: &Current,
@@ -108,8 +108,9 @@ impl Machine {
         self.change(current, after).await
     }
 
-    /// Records a rollback: `off`, latched. Recording the same one again changes nothing; another one
-    /// takes the place of the first, so that a `retry` of the first that is under way is fenced.
+    /// Records a rollback: `off`, latched. Recording the same one again changes nothing; another
+    /// one takes the place of the first, so that a `retry` of the first that is under way is
+    /// fenced.
     ///
     /// # Errors
     /// Those of a put, and `Fenced` if somebody else changed the entry meanwhile. A history that
@@ -258,8 +259,8 @@ impl Machine {
         fault::point("cutover.after-history");
     }
 
-    /// Up to `limit` changes after number `after`, in order, those included whose lines are still to
-    /// be written.
+    /// Up to `limit` changes after number `after`, in order, those included whose lines are still
+    /// to be written.
     ///
     /// # Errors
     /// `Unreadable` if a line is none.

@@ -74,8 +74,8 @@ impl StageView {
 
 /// Decides for each read which store answers it.
 ///
-/// Call order: `connect` or `open` → any `decide`, `report`, `stage` from any thread → `shutdown`. Dropping it
-/// stops its threads too, without waiting for what was reported last to be written.
+/// Call order: `connect` or `open` → any `decide`, `report`, `stage` from any thread → `shutdown`.
+/// Dropping it stops its threads too, without waiting for what was reported last to be written.
 pub struct Reader {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,

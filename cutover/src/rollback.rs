@@ -9,8 +9,8 @@ use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Names one throw of the switch: a random number, or for a file that a person made or touched, that
-/// file as it was at that moment.
+/// Names one throw of the switch: a random number, or for a file that a person made or touched,
+/// that file as it was at that moment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct RollbackId(String);

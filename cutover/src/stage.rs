@@ -12,9 +12,9 @@ use migration::position::Owner;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Ended rollbacks that are remembered. A file outlives the end of its rollback by a second, or until
-/// the operator of its machine comes back to a `retry` that was killed; should this many others have
-/// been ended before that, it counts as thrown again, which is safe.
+/// Ended rollbacks that are remembered. A file outlives the end of its rollback by a second, or
+/// until the operator of its machine comes back to a `retry` that was killed; should this many
+/// others have been ended before that, it counts as thrown again, which is safe.
 const ENDED_MAX: usize = 64;
 
 /// A step of the read switch, `off` included.
@@ -111,10 +111,11 @@ pub struct Record {
     pub paused: Option<Signed>,
     /// The whitelist.
     pub whitelist: BTreeSet<String>,
-    /// The last change of this entry; the history has it as soon as its author, or the next one, has
-    /// written it there.
+    /// The last change of this entry; the history has it as soon as its author, or the next one,
+    /// has written it there.
     pub last: Option<Change>,
-    /// Changes before the last, in order, that the history may lack: a rollback does not wait for it.
+    /// Changes before the last, in order, that the history may lack: a rollback does not wait for
+    /// it.
     #[serde(default)]
     pub unsettled: Vec<Change>,
 }
@@ -275,7 +276,8 @@ impl Record {
         self.last.as_ref().map_or(0, |change| change.number)
     }
 
-    /// That it belongs to the plan: the same flag and bucketing, so that no user changes its bucket.
+    /// That it belongs to the plan: the same flag and bucketing, so that no user changes its
+    /// bucket.
     ///
     /// # Errors
     /// `Refused` if it does not.

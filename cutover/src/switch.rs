@@ -3,11 +3,15 @@
 //! It needs nothing that can be down: no checkpoint store, no lock, no network, not even a valid
 //! plan. Whatever can go wrong on the way ends, if at all possible, with a file of that name.
 //!
-//! It can be thrown at any moment, also while an earlier throw is being ended. So a throw always puts
-//! a file of its own in place, and the end of one takes away that file only: under a second name,
-//! which readers watch too, it is looked at once more, and put back if it is another.
+//! It can be thrown at any moment, also while an earlier throw is being ended. So a throw always
+//! puts a file of its own in place, and the end of one takes away that file only: under a second
+//! name, which readers watch too, it is looked at once more, and put back if it is another.
 
+mod bounded;
 mod sign;
+
+pub use bounded::RollbackFile;
+pub(crate) use bounded::{CALL_MAX, apart};
 
 use crate::rollback::{Rollback, RollbackId};
 use migration::error::{Error, ErrorKind, Result};
@@ -32,26 +36,25 @@ pub enum Thrown {
     Bare,
 }
 
-/// The rollback file.
+/// The rollback file, for the thread that looks at it: every call may block for as long as the file
+/// system likes.
 #[derive(Debug, Clone)]
-pub struct RollbackFile {
+pub(crate) struct SwitchFile {
     path: PathBuf,
     /// Its name while it is being ended.
     ending: PathBuf,
 }
 
-impl RollbackFile {
+impl SwitchFile {
     /// The file of this path.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let ending = beside(&path, "ending");
         Self { path, ending }
     }
 
     /// Its path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -59,7 +62,7 @@ impl RollbackFile {
     ///
     /// # Errors
     /// `Failed`, `Full` if it does not exist afterwards.
-    pub fn throw(&self, rollback: &Rollback) -> Result<Thrown> {
+    pub(crate) fn throw(&self, rollback: &Rollback) -> Result<Thrown> {
         // Only for the report: where nobody can say, writing it will tell.
         let again = self.exists().unwrap_or(false);
         let whole = match sign::write_whole(&self.path, rollback) {
@@ -78,11 +81,11 @@ impl RollbackFile {
     ///
     /// # Errors
     /// `Failed` if nobody can say.
-    pub fn exists(&self) -> Result<bool> {
+    pub(crate) fn exists(&self) -> Result<bool> {
         self.is_there().map_err(|error| failed("look at rollback file", &self.path, error))
     }
 
-    /// As [`RollbackFile::exists`], for the thread of a reader.
+    /// As [`SwitchFile::exists`], for the thread of a reader.
     pub(crate) fn is_there(&self) -> io::Result<bool> {
         // In this order: an end moves the file from the one name to the other.
         for path in [&self.path, &self.ending] {
@@ -100,7 +103,7 @@ impl RollbackFile {
     ///
     /// # Errors
     /// `Failed` if nobody can say whether it exists.
-    pub fn read(&self) -> Result<Vec<Rollback>> {
+    pub(crate) fn read(&self) -> Result<Vec<Rollback>> {
         let mut found = Vec::new();
         for path in [&self.ending, &self.path] {
             found.extend(look(path)?);
@@ -108,13 +111,13 @@ impl RollbackFile {
         Ok(found)
     }
 
-    /// Removes the file of every throw that has ended, durably, and no other. Returns the throw that
-    /// is left, if one is.
+    /// Removes the file of every throw that has ended, durably, and no other. Returns the throw
+    /// that is left, if one is.
     ///
     /// # Errors
-    /// `Failed` if nobody can say what is there, or it cannot be moved; `Busy` if others keep moving
-    /// it.
-    pub fn remove_ended(
+    /// `Failed` if nobody can say what is there, or it cannot be moved; `Busy` if others keep
+    /// moving it.
+    pub(crate) fn remove_ended(
         &self,
         has_ended: impl Fn(&RollbackId) -> bool,
     ) -> Result<Option<Rollback>> {
@@ -147,7 +150,7 @@ impl RollbackFile {
     ///
     /// # Errors
     /// `Failed` if it is still there.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         [&self.path, &self.ending]
             .into_iter()
             .try_for_each(|path| gone(fs::remove_file(path)))

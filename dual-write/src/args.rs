@@ -26,7 +26,8 @@ pub(crate) enum Command {
     /// Notes where the queue ends now and makes the target ready. Once, before anything is copied
     /// or applied; again is safe.
     SetUp,
-    /// Applies live writes until it is stopped. A second one stands by.
+    /// Applies live writes until it is stopped. A second one stands by; where the queue is a Kafka,
+    /// it takes its share of the partitions.
     Run(RunArgs),
     /// Shows positions, lag and what became of the changes.
     Status(StatusArgs),
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     Pause(ReasonArgs),
     /// Ends the pause, and takes an abort back.
     Resume(ReasonArgs),
-    /// Dead letters: changes that could not be decoded.
+    /// Dead letters: changes that could not be decoded, or that the target cannot hold.
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,

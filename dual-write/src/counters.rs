@@ -25,6 +25,8 @@ pub struct Counters {
     pub ignored: AtomicU64,
     /// Batches applied.
     pub batches: AtomicU64,
+    /// Times that every instance was found where it was left, while the queue had nothing.
+    pub looks: AtomicU64,
     /// Locks of a copy that did not come back in time and were taken away.
     pub locks_revoked: AtomicU64,
     /// Batches that a fence of the target refused, because a newer consumer has the partition now.
@@ -36,6 +38,12 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// A figure that rises as long as the target and the queue answer.
+    pub(crate) fn worked(&self) -> u64 {
+        let (batches, looks) = (&self.batches, &self.looks);
+        batches.load(Ordering::Relaxed) + looks.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add_len(counter: &AtomicU64, count: usize) {
         counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }

@@ -15,6 +15,7 @@ use migration::progress::Progress;
 use migration::queue::Lag;
 use migration::running::Running;
 use migration::servers::Servers;
+use migration::store::WriteMark;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -155,13 +156,17 @@ pub(crate) async fn lag(servers: &Servers) -> Result<Lag> {
 async fn lag_with_silence(servers: &Servers, silence: &mut Silence) -> Result<Lag> {
     let (mut lag, reached) = lag_and_reached(servers).await?;
     if silence.is_long(reached, lag.messages > 0) {
-        let mut marks = Some(0_u64);
+        let mut marks = Some(WriteMark { value: 0, counts_rolled_back: false });
         for layout in &servers.layouts {
             let mark = servers.source.write_mark(&layout.source().table).await?;
-            marks = marks.zip(mark).map(|(sum, mark)| sum.wrapping_add(mark));
+            marks = marks.zip(mark).map(|(sum, mark)| WriteMark {
+                value: sum.value.wrapping_add(mark.value),
+                counts_rolled_back: sum.counts_rolled_back || mark.counts_rolled_back,
+            });
         }
         if let Some(mark) = marks {
-            lag.age = lag.age.max(silence.behind(mark));
+            silence.note(mark);
+            lag.age = lag.age.max(silence.behind());
         }
     }
     Ok(lag)

@@ -1,15 +1,17 @@
 //! Phase 1: applies every live write to the target, idempotently.
 //!
-//! One consumer at a time polls the queue, decodes and compacts a batch, keeps what cannot be
-//! decoded, waits a bounded time for copies that hold locks on what it touches, and applies the
-//! batch on every instance of the target, each in one atomic step with the partition's position;
-//! the next batch is polled while one is applied. What decides is in the target: the consumer's
-//! generation, the position, and the guard of every record.
+//! A consumer (one at a time, or on Kafka several that share the partitions) polls the queue,
+//! decodes and compacts a batch, keeps what cannot be decoded, waits a bounded time for copies that
+//! hold locks on what it touches, and applies the batch on every instance of the target, each in
+//! one atomic step with the partition's position; the next batch is polled while one is applied.
+//! What decides is in the target: the consumer's generation, the position, and the guard of every
+//! record.
 
 mod apply;
 mod args;
 mod command;
 mod counters;
+mod courses;
 mod gate;
 mod hold;
 mod lag;

@@ -99,9 +99,9 @@ impl LivePath {
     /// Applies live writes until `gate` says stop or somebody else owns them.
     ///
     /// # Errors
-    /// `Lost` if the queue is not the one that was read before; `Refused` if the target is not set
-    /// up; those of queue, target and dead-letter store. Whatever the error, nothing is lost: the
-    /// next start goes on at the target's position.
+    /// `Lost` if the queue or the source is not the one that was read before; `Refused` if the
+    /// target is not set up; those of queue, target and dead-letter store. Whatever the error,
+    /// nothing is lost: the next start goes on at the target's position.
     pub async fn run(&mut self, gate: &dyn Gate) -> Result<Ended> {
         let ended = self.fly(gate).await;
         self.wind_down().await;
@@ -248,6 +248,7 @@ impl LivePath {
     async fn claim(&mut self, partition: &Arc<str>) -> Result<()> {
         let claim = claim_partition(&self.parts.targets, partition, self.parts.owner).await?;
         fault::point("dual-write.claimed");
+        self.parts.preparer.courses.begin(partition).await;
         for position in &claim.positions {
             self.consumer.seek(partition, position).await?;
         }
@@ -281,11 +282,13 @@ impl LivePath {
                 Next::GoOn | Next::Rewound(_) => {}
             }
         }
+        self.parts.counters.looks.fetch_add(1, Ordering::Relaxed);
         Ok(Next::GoOn)
     }
 
     /// Deals with a batch that has landed. What keeps one from being applied whose partition is
-    /// `revoked` by now is its new owner's business: to be fenced by that one is what should happen.
+    /// `revoked` by now is its new owner's business: to be fenced by that one is what should
+    /// happen.
     async fn end(&mut self, (batch, applied): Landed, revoked: &[Arc<str>]) -> Result<Next> {
         let is_revoked = revoked.contains(&batch.place.partition);
         if let Ok(Applied::Fenced) = applied {

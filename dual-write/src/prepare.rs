@@ -1,9 +1,10 @@
 //! From what was polled to what is written: decoded, compacted, routed, and its dead letters.
 
 use crate::apply::Place;
+use crate::courses::Courses;
 use migration::checkpoint::CheckpointStore;
 use migration::clock::Timestamp;
-use migration::dead_letter::{self, DeadLetter, FailedChange, Mailbox};
+use migration::dead_letter::{self, DeadLetter, FailedChange, FailedIn, Mailbox};
 use migration::decode::{Change, Changes, Decoder, TableChanges};
 use migration::error::{Error, Result};
 use migration::key::Key;
@@ -62,12 +63,13 @@ impl Prepared {
             let change = FailedChange {
                 index: change.index,
                 version: Some(change.version),
+                failed_in: FailedIn::Target,
                 error,
                 table: Some(&change.table),
                 record: Some(&change.key),
             };
             let letter = DeadLetter::new(&self.place.partition, &message, &change);
-            tracing::warn!(id = letter.id(), error = letter.error, "dead letter");
+            tracing::warn!(id = letter.id(), error = letter.summary.error, "dead letter");
             self.dead.push(letter);
         }
         for writes in &mut self.writes {
@@ -91,6 +93,7 @@ pub struct Preparer {
     firsts: Arc<[Arc<TargetLayout>]>,
     instances: usize,
     checkpoint: Arc<dyn CheckpointStore>,
+    pub(crate) courses: Arc<Courses>,
     mailbox: Option<Arc<dyn Mailbox>>,
 }
 
@@ -115,7 +118,8 @@ impl Preparer {
     ) -> Self {
         let first = |layout: &Arc<Layout>| layout.targets().first().cloned();
         let firsts = decoder.layouts().iter().filter_map(first).collect();
-        Self { decoder, firsts, instances, checkpoint, mailbox: None }
+        let courses = Arc::new(Courses::new(Arc::clone(&checkpoint)));
+        Self { decoder, firsts, instances, checkpoint, courses, mailbox: None }
     }
 
     /// The same, with a place that dead letters are written to as well.
@@ -128,10 +132,12 @@ impl Preparer {
     /// Decodes and routes a batch.
     ///
     /// # Errors
-    /// `Refused` if it begins with a message that nobody may pass without an operator. A batch that
-    /// has one further on ends before it; the caller goes back, so that the next begins with it.
+    /// `Refused` if it begins with a message that nobody may pass without an operator, `Lost` with
+    /// one that shows that the source began anew. A batch that has one further on ends before it;
+    /// the caller goes back, so that the next begins with it.
     pub(crate) fn prepare(&self, mut place: Place, mut messages: &[Message]) -> Result<Prepared> {
-        let mut changes = self.decoder.decode(messages);
+        let follow = |course: &mut _| self.decoder.decode_following(messages, course);
+        let mut changes = self.courses.with(&place.partition, follow);
         if let Some(stop) = changes.stop.take() {
             if stop.message == 0 {
                 return Err(stop.error.with("partition", &place.partition));
@@ -145,6 +151,7 @@ impl Preparer {
             let change = FailedChange {
                 index: found.index,
                 version: found.version,
+                failed_in: FailedIn::Decoding,
                 error: &found.error,
                 table: found.record.as_ref().map(|(table, _)| self.table(*table)),
                 record: found.record.as_ref().map(|(_, key)| key),
@@ -155,6 +162,7 @@ impl Preparer {
             let change = FailedChange {
                 index: found.index,
                 version: Some(found.version),
+                failed_in: FailedIn::Routing,
                 error: &found.error,
                 table: Some(self.table(found.table)),
                 record: Some(&found.key),
@@ -163,7 +171,7 @@ impl Preparer {
         });
         let dead: Vec<DeadLetter> = undecodable.chain(rejected).collect();
         for letter in &dead {
-            tracing::warn!(id = letter.id(), error = letter.error, "dead letter");
+            tracing::warn!(id = letter.id(), error = letter.summary.error, "dead letter");
         }
         Ok(Prepared {
             dead,
@@ -209,66 +217,5 @@ impl Preparer {
             Some(mailbox) if !batch.dead.is_empty() => mailbox.put(&batch.dead).await,
             _ => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Preparer;
-    use crate::apply::Place;
-    use migration::checkpoint::MemoryCheckpoint;
-    use migration::clock::Timestamp;
-    use migration::decode::{
-        Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Truncates, Versions,
-    };
-    use migration::error::ErrorKind;
-    use migration::position::{Generation, Owner, Position};
-    use migration::queue::Message;
-    use migration::testing::{PARTITION, TABLE, World};
-    use std::sync::Arc;
-
-    fn message(offset: u8, op: &str) -> Message {
-        let row = r#"{"followed":"a","follower":"b","weight":1}"#;
-        let value = format!(
-            r#"{{"op":"{op}","after":{row},"source":{{"table":"{TABLE}","file":"b.1","pos":{offset}}}}}"#
-        );
-        Message {
-            position: Position::new(&[offset]).unwrap(),
-            next: Position::new(&[offset + 1]).unwrap(),
-            version: None,
-            made_at: Timestamp(0),
-            key: None,
-            headers: Vec::new(),
-            topic: "t".into(),
-            payload: Some(value.into_bytes()),
-            offset: offset.into(),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_lies_before_a_truncate_is_applied_and_then_it_stops() {
-        let world = World::new(1).await.unwrap();
-        let topic = TopicFormat {
-            topic: "t".to_owned(),
-            format: Format::resolve(FormatName::Debezium, &FormatOptions::default()).unwrap(),
-            versions: Versions::Source,
-            truncates: Truncates::Stop,
-            table: None,
-            database: None,
-        };
-        let table = SourceTable::new(Arc::clone(&world.layout), |_| Default::default());
-        let decoder = Decoder::with_topics(&[table], vec![topic], 0).unwrap();
-        let preparer = Preparer::with_decoder(decoder, 1, Arc::new(MemoryCheckpoint::new("m")));
-        let place = |first: u8| Place {
-            partition: PARTITION.into(),
-            generation: Generation { number: 1, owner: Owner::new() },
-            from: Position::new(&[first]).unwrap(),
-            next: Position::new(&[9]).unwrap(),
-        };
-        let messages = [message(3, "c"), message(4, "t"), message(5, "c")];
-        let batch = preparer.prepare(place(3), &messages).unwrap();
-        assert_eq!((batch.consumed, batch.place.next), (1, messages[1].position));
-        let error = preparer.prepare(place(4), &messages[1..]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Refused);
     }
 }

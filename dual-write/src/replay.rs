@@ -45,7 +45,7 @@ impl Replayer {
     /// queue and target.
     pub async fn replay(&self, letter: &DeadLetter) -> Result<Replayed> {
         let (layout, key, change) = self.read(letter)?;
-        let version = letter.version()?;
+        let version = letter.summary.version()?;
         let mut open = Vec::new();
         for item in items_of(layout, &key, version)? {
             if !self.is_overtaken(layout, &item, change.as_ref(), version).await? {
@@ -55,18 +55,20 @@ impl Replayer {
         if open.is_empty() {
             return Ok(Replayed::Overtaken);
         }
-        self.repairer.replay(layout, &open, &letter.end()?).await?;
+        self.repairer.replay(layout, &open, &letter.summary.end()?).await?;
         Ok(Replayed::Repaired)
     }
 
     /// The record that a letter speaks of, and the change if it can be decoded by now.
     fn read(&self, letter: &DeadLetter) -> Result<(&Arc<Layout>, Key, Option<Change>)> {
-        if let Some((place, change)) = self.decoder.decode_one(&letter.message()?, letter.index) {
+        if let Some((place, change)) =
+            self.decoder.decode_one(&letter.message()?, letter.summary.index)
+        {
             return Ok((&self.decoder.layouts()[place], change.key.clone(), Some(change)));
         }
-        let table = letter.table.as_ref().unwrap_or(&letter.topic);
+        let table = letter.summary.table.as_ref().unwrap_or(&letter.summary.topic);
         let of_table = |layout: &&Arc<Layout>| layout.source().table == *table;
-        match (self.decoder.layouts().iter().find(of_table), letter.record()) {
+        match (self.decoder.layouts().iter().find(of_table), letter.summary.record()) {
             (Some(layout), Some(key)) => Ok((layout, key, None)),
             _ => Err(unreadable(letter)),
         }
@@ -101,7 +103,7 @@ fn unreadable(letter: &DeadLetter) -> Error {
     let id = letter.id();
     Error::new(ErrorKind::Refused, "replay dead letter: it still cannot be decoded")
         .with("id", &id)
-        .with("table", &letter.topic)
+        .with("table", &letter.summary.topic)
         .hint(format!(
             "find out which record it is (`dual-write dlq show {id}`) and write that record again \
              in the service, then give the letter up: `dual-write dlq drop {id} --reason ...`; \

@@ -1,6 +1,7 @@
 //! How many messages one core decodes in a second: Debezium updates of a table with seven columns.
 //!
-//! `cargo run --release -p migration --example decode_rate [debezium|debezium-schema|canal|maxwell]`
+//! `cargo run --release -p migration --example decode_rate
+//! [debezium|debezium-schema|canal|maxwell]`
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, run by hand")]
 

@@ -4,6 +4,9 @@
 //! "Delivered" is not "visible": a replica lags, and some engines hand a change to log readers
 //! before a query sees it. What is read after a barrier is at least as new as its position.
 
+#[cfg(test)]
+mod tests;
+
 use crate::claim::partitions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
@@ -20,8 +23,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 /// Longest pause between two looks at the source: what a barrier may add to the source's own lag.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 
-/// Longest that a queue may give no answer before a wait for the source ends: Kafka takes nine seconds,
-/// by default, to see that a broker is dead and give its partitions to others.
+/// Longest that a queue may give no answer before a wait for the source ends: Kafka takes nine
+/// seconds, by default, to see that a broker is dead and give its partitions to others.
 const AWAY_MAX: Duration = Duration::from_secs(30);
 
 /// Waits until the source shows everything below the highest start of all instances: once per run
@@ -29,16 +32,18 @@ const AWAY_MAX: Duration = Duration::from_secs(30);
 /// later is delivered by the queue.
 ///
 /// # Errors
-/// `TimedOut` after `bound`; `Refused` if an instance is not set up; those of queue and target.
+/// `TimedOut` once it has waited for `bound`, all partitions together; `Refused` if an instance is
+/// not set up; those of queue and target.
 pub async fn start_barrier(
     queue: &dyn Queue,
     targets: &[Arc<dyn Target>],
     bound: Duration,
 ) -> Result<()> {
+    let deadline = Instant::now() + bound;
     for partition in queue.partitions().await? {
         let rows = partitions(targets, &partition).await?;
         if let Some(start) = rows.iter().map(|row| row.start).max() {
-            wait_for_source(queue, &partition, &start, bound).await?;
+            wait_for_source(queue, &partition, &start, deadline).await?;
         }
     }
     Ok(())
@@ -64,12 +69,13 @@ pub async fn source_barrier(
     letter: Option<&LetterEnd>,
     bound: Duration,
 ) -> Result<()> {
+    let deadline = Instant::now() + bound;
     for partition in queue.partitions().await? {
         let rows = partitions(targets, &partition).await?;
         let letter = letter.filter(|letter| letter.partition == *partition);
         let end = letter.map(|letter| &letter.position);
         if let Some(barrier) = rows.iter().map(|row| repair_barrier(row, end)).max() {
-            wait_for_source(queue, &partition, &barrier, bound).await?;
+            wait_for_source(queue, &partition, &barrier, deadline).await?;
         }
     }
     Ok(())
@@ -79,9 +85,8 @@ async fn wait_for_source(
     queue: &dyn Queue,
     partition: &str,
     position: &Position,
-    bound: Duration,
+    deadline: Instant,
 ) -> Result<()> {
-    let deadline = Instant::now() + bound;
     let mut pause = PAUSE_MIN;
     let mut silent_until = None;
     loop {

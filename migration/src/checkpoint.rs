@@ -88,6 +88,45 @@ pub async fn open_if_begun(
 /// Entries listed in one call.
 const PAGE: usize = 500;
 
+/// Most entries that are looked at in one walk: a walk that ended earlier without saying so would
+/// call what lies behind it absent.
+const WALK_MAX: usize = 100_000;
+
+/// A walk over every entry whose key begins with a prefix, in key order, page by page.
+#[derive(Debug)]
+pub struct Walk {
+    prefix: String,
+    after: Option<String>,
+    seen: usize,
+}
+
+impl Walk {
+    /// A walk over the entries whose keys begin with `prefix`.
+    #[must_use]
+    pub fn over(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), after: None, seen: 0 }
+    }
+
+    /// The next entries; none at the end.
+    ///
+    /// # Errors
+    /// `Refused` where there are more than anybody can have meant; those of the store.
+    pub async fn next(&mut self, store: &dyn CheckpointStore) -> Result<Vec<(String, Entry)>> {
+        let page = store.list(&self.prefix, self.after.as_deref(), PAGE).await?;
+        self.seen += page.len();
+        if self.seen > WALK_MAX {
+            return Err(Error::new(ErrorKind::Refused, "list entries: there are too many")
+                .with("prefix", &self.prefix)
+                .with("most", WALK_MAX)
+                .hint("something was started this often within a day: look at why"));
+        }
+        if let Some((last, _)) = page.last() {
+            self.after = Some(last.clone());
+        }
+        Ok(page)
+    }
+}
+
 /// Every key that begins with `prefix`, in order.
 ///
 /// # Errors
@@ -95,11 +134,11 @@ const PAGE: usize = 500;
 pub async fn list_all(store: &dyn CheckpointStore, prefix: &str) -> Result<Vec<String>> {
     let mut keys: Vec<String> = Vec::new();
     loop {
-        let page = store.list(prefix, keys.last().map(String::as_str), PAGE).await?;
+        let page = store.list_keys(prefix, keys.last().map(String::as_str), PAGE).await?;
         if page.is_empty() {
             return Ok(keys);
         }
-        keys.extend(page.into_iter().map(|(key, _)| key));
+        keys.extend(page);
     }
 }
 
@@ -143,10 +182,10 @@ pub struct LogLine {
 
 /// Durable keys and logs of one migration.
 ///
-/// Every write is durable when the call returns, and is seen by every process that calls later.
-/// An entry that cannot be read is an error of kind `Unreadable`, never an absent one. A write of
-/// which nobody knows whether it took place is one of kind `UnknownOutcome`; after every other error
-/// it did not. Keys are slash-separated words, such as `lease/backfill/3`.
+/// Every write is durable when the call returns, and is seen by every process that calls later. An
+/// entry that cannot be read is an error of kind `Unreadable`, never an absent one. A write of
+/// which nobody knows whether it took place is one of kind `UnknownOutcome`; after every other
+/// error it did not. Keys are slash-separated words, such as `lease/backfill/3`.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + Debug {
     /// The entry of a key, if there is one.
@@ -171,6 +210,14 @@ pub trait CheckpointStore: Send + Sync + Debug {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Entry)>>;
+
+    /// The keys that [`CheckpointStore::list`] gives, without their values: those may be large.
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>>;
 
     /// Appends lines to a log, all or none, if its last line is still number `expected_last`
     /// (`None`: wherever it ends). Returns the number of the last line, or `None` if it is not.

@@ -17,12 +17,14 @@
 mod codec;
 mod column;
 mod compaction;
+mod course;
 mod decoder;
 mod envelope;
 mod evidence;
 mod fields;
 mod format;
 mod guess;
+mod json_error;
 mod losses;
 mod message;
 mod outcome;
@@ -32,6 +34,7 @@ mod value;
 mod wire;
 
 pub use column::{ArrayElement, ColumnKind, ColumnTraits, Dialect};
+pub use course::Course;
 pub use decoder::Decoder;
 pub use evidence::{Evidence, Snapshot};
 pub use format::{
@@ -40,6 +43,7 @@ pub use format::{
     RawOperations, RouterFormat, TimePrecision, TimeUnit, TopicFormat, Truncates, Versions,
 };
 pub use guess::guess;
+pub use json_error::JsonError;
 pub use losses::Loss;
 pub use message::{Before, ChangeMessage, Ignored, KeyFields, Op, Read, TableName};
 pub use outcome::{Change, Changes, Flaw, IgnoredCounts, Stop, TableChanges, Undecodable};

@@ -41,8 +41,9 @@ impl ErrorKind {
         matches!(self, Self::Unavailable | Self::Busy)
     }
 
-    /// Whether whoever only looks may look again later, and whoever begins anew from where the target
-    /// says it is may do so: as [`ErrorKind::is_retryable`], and where a call ended at its bound.
+    /// Whether whoever only looks may look again later, and whoever begins anew from where the
+    /// target says it is may do so: as [`ErrorKind::is_retryable`], and where a call ended at its
+    /// bound.
     #[must_use]
     pub fn may_pass(self) -> bool {
         self.is_retryable() || self == Self::TimedOut
@@ -90,6 +91,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// Replaces what to do next, for a caller who knows more of this very failure than the callee.
+    #[must_use]
+    pub fn hint_instead(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
         self
     }
 

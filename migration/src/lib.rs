@@ -39,6 +39,7 @@ pub mod running;
 pub mod sample;
 pub mod servers;
 pub mod shutdown;
+mod source_epoch;
 pub mod station;
 pub mod status;
 pub mod store;

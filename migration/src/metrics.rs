@@ -48,8 +48,8 @@ impl Metrics {
         self.change(|registry| registry.register(name, help, metric));
     }
 
-    /// Exports the progress of a process: done, ratio, lag, activity, the other counts, and the time
-    /// spent throttled.
+    /// Exports the progress of a process: done, ratio, lag, activity, the other counts, and the
+    /// time spent throttled.
     pub fn export_progress(&self, progress: &Progress) {
         let collector = Box::new(ProgressCollector::new(progress.clone()));
         self.change(|registry| registry.register_collector(collector));

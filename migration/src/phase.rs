@@ -22,8 +22,8 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// Whether it reads and writes as fast as it may, so that it has a rate and stands still for the
-    /// plan's gauges. The live path does not: what it leaves would only be older later.
+    /// Whether it reads and writes as fast as it may, so that it has a rate and stands still for
+    /// the plan's gauges. The live path does not: what it leaves would only be older later.
     #[must_use]
     pub fn is_throttled(&self) -> bool {
         self.tunables.iter().any(|(tunable, _)| *tunable == Tunable::Rate)

@@ -357,8 +357,8 @@ pub struct ColumnPlan {
     pub loses: Option<Loss>,
 }
 
-/// A loss that the plan accepts in a column. Without its name there, a value that would suffer it is
-/// refused.
+/// A loss that the plan accepts in a column. Without its name there, a value that would suffer it
+/// is refused.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -401,6 +401,10 @@ pub struct BackfillPlan {
 }
 
 impl BackfillPlan {
+    /// Most workers of a process, wherever their number is said: each has connections of its own to
+    /// every server.
+    pub const WORKERS_MAX: u16 = 64;
+
     /// The rate where the plan has none: meant not to be felt by the source's own users, which the
     /// benchmark `harm` measures.
     pub const RATE_BY_DEFAULT: Rate = match NonZeroU32::new(10_000) {
@@ -482,8 +486,8 @@ pub struct GatePlan {
     /// Most lag of the live path.
     #[serde(rename = "lag_max_ms", serialize_with = "milliseconds")]
     pub lag_max: Duration,
-    /// Oldest verdict that counts, by when its run began. A run that was interrupted longer ago begins
-    /// anew.
+    /// Oldest verdict that counts, by when its run began. A run that was interrupted longer ago
+    /// begins anew.
     #[serde(rename = "verdict_age_max_s", serialize_with = "seconds")]
     pub verdict_age_max: Duration,
     /// Fewest mirrored reads at a stage before the next.

@@ -81,7 +81,8 @@ pub fn operator() -> String {
     format!("{name}@{}", host())
 }
 
-/// The name of a user in `/etc/passwd`, or the number: jobs often have no name in their environment.
+/// The name of a user in `/etc/passwd`, or the number: jobs often have no name in their
+/// environment.
 fn user_name(uid: u32) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {

@@ -1,8 +1,8 @@
 //! Progress: one handle that a phase feeds once per batch, shown in four places.
 //!
-//! [`Progress`] holds the figures. [`Reporting`] shows them while it lives: as bars on a terminal or
-//! as lines elsewhere, in the checkpoint store for `status`, and its snapshots are what `/metrics`
-//! exports. All four show the same [`Snapshot`].
+//! [`Progress`] holds the figures. [`Reporting`] shows them while it lives: as bars on a terminal
+//! or as lines elsewhere, in the checkpoint store for `status`, and its snapshots are what
+//! `/metrics` exports. All four show the same [`Snapshot`].
 
 mod display;
 mod line;

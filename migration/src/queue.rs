@@ -186,8 +186,8 @@ pub trait Consumer: Send + Debug {
     /// Waits up to `wait` for the next delivery of at most `messages_max` messages.
     ///
     /// # Errors
-    /// `Lost` if what comes next is gone, or the queue's partitions are not those that the positions
-    /// were made with; whoever starts again gets the same from `seek`.
+    /// `Lost` if what comes next is gone, or the queue's partitions are not those that the
+    /// positions were made with; whoever starts again gets the same from `seek`.
     async fn poll(&mut self, messages_max: usize, wait: Duration) -> Result<Delivery>;
 
     /// Moves a partition of this consumer to `position`; the next delivery begins there. Until the

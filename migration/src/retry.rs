@@ -1,13 +1,14 @@
 //! Bounds on calls: how long one may take, and how often it is made again.
 //!
-//! Only what [`ErrorKind::is_retryable`] says is made again, a bounded number of times, each counted
-//! and logged. A write whose outcome nobody knows is never among them.
+//! Only what [`ErrorKind::is_retryable`] says is made again, a bounded number of times, each
+//! counted and logged. A write whose outcome nobody knows is never among them.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often and how fast calls are made again. Clones count together.
 #[derive(Debug, Clone)]
@@ -19,8 +20,8 @@ pub struct Retry {
 }
 
 impl Default for Retry {
-    /// Eight attempts with pauses of about six seconds in all: longer than a restart of a database takes
-    /// to refuse connections instead of dropping them, shorter than the patience of a lease.
+    /// Eight attempts with pauses of about six seconds in all: longer than a restart of a database
+    /// takes to refuse connections instead of dropping them, shorter than the patience of a lease.
     fn default() -> Self {
         Self::new(8, Duration::from_millis(50), Duration::from_secs(3))
     }
@@ -73,29 +74,51 @@ impl Retry {
 }
 
 /// Failures in a row of something that goes on from where it was: it may go on for weeks, so only
-/// those without progress in between are counted.
+/// those without progress in between count.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Streak {
     failures: u32,
     progress: u64,
+    /// The first failure of the row.
+    began: Option<Instant>,
+    /// When the attempt began that fails next.
+    resumed: Option<Instant>,
 }
 
 impl Streak {
-    /// Most failures in a row: five minutes of pauses, the time that somebody takes who is called to a
-    /// failover that did not happen by itself.
-    const FAILURES_MAX: u32 = 64;
+    /// How long a row may last before its last attempt begins: the time that somebody takes who is
+    /// called to a failover that did not happen by itself.
+    const LIMIT: Duration = Duration::from_secs(5 * 60);
+    /// What went on for longer than this, without anything to do, did work: its failure begins a
+    /// row. No attempt takes as long to fail.
+    const WORKED: Duration = Duration::from_secs(10 * 60);
+    /// Most failures without progress, for attempts that each take longer than that to fail.
+    const FAILURES_MAX: u32 = 100;
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
     const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-    /// How long to pause after one more failure; `None` if there were too many in a row. `progress`
-    /// is any figure that rises with the work done.
+    /// How long to pause after one more failure; `None` if the row has lasted for too long.
+    /// `progress` is any figure that rises with the work done.
     pub fn failed(&mut self, progress: u64) -> Option<Duration> {
-        if std::mem::replace(&mut self.progress, progress) != progress {
+        let now = Instant::now();
+        let lasted = self.resumed.map_or(Duration::ZERO, |resumed| now - resumed);
+        let progressed = std::mem::replace(&mut self.progress, progress) != progress;
+        if progressed {
             self.failures = 0;
         }
+        if progressed || lasted > Self::WORKED {
+            self.began = None;
+        }
         self.failures += 1;
-        let pause = Self::FIRST_PAUSE * 2_u32.saturating_pow(self.failures - 1);
-        (self.failures <= Self::FAILURES_MAX).then_some(pause.min(Self::LONGEST_PAUSE))
+        let left = Self::LIMIT.checked_sub(now - *self.began.get_or_insert(now))?;
+        if left.is_zero() || self.failures > Self::FAILURES_MAX {
+            return None;
+        }
+        let pause = Self::FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(16) - 1);
+        // The last attempt begins when the time is up.
+        let pause = pause.min(Self::LONGEST_PAUSE).min(left);
+        self.resumed = Some(now + pause);
+        Some(pause)
     }
 }
 
@@ -148,17 +171,46 @@ mod tests {
     use crate::error::{Error, ErrorKind, Result};
     use crate::shutdown::Shutdown;
     use std::time::Duration;
+    use tokio::time::{Instant, sleep};
 
-    #[test]
-    fn failures_count_in_a_row_and_progress_ends_the_row() {
-        let mut streak = Streak::default();
-        for progress in 0..100 {
-            assert!(streak.failed(progress).is_some(), "each after some progress");
+    /// How long something fails that takes `attempt` for it each time, until it is given up.
+    async fn fails_for(streak: &mut Streak, attempt: Duration) -> Duration {
+        let began = Instant::now();
+        while let Some(pause) = streak.failed(99) {
+            sleep(pause + attempt).await;
         }
-        let pauses: Vec<_> = std::iter::from_fn(|| streak.failed(99)).collect();
-        assert!(pauses.is_sorted() && pauses.ends_with(&[Duration::from_secs(5)]), "{pauses:?}");
-        let sum: Duration = pauses.iter().sum();
-        assert!((290..310).contains(&sum.as_secs()), "{sum:?}");
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_in_a_row_and_progress_ends_the_row() {
+        let mut streak = Streak::default();
+        for progress in 0..1_000 {
+            let pause = streak.failed(progress).unwrap();
+            sleep(pause + Duration::from_secs(2)).await;
+        }
+        let lasted = fails_for(&mut streak, Duration::ZERO).await;
+        assert_eq!(lasted, Duration::from_secs(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_of_failures_lasts_five_minutes_however_long_each_attempt_takes() {
+        for attempt in [0, 1, 20, 60, 330].map(Duration::from_secs) {
+            let lasted = fails_for(&mut Streak::default(), attempt).await;
+            let most = Duration::from_secs(300) + attempt;
+            assert!((Duration::from_secs(300)..=most).contains(&lasted), "{attempt:?}: {lasted:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_worked_for_long_with_nothing_to_do_begins_a_row_and_is_given_up_all_the_same() {
+        let mut streak = Streak::default();
+        for _ in 0..50 {
+            assert!(streak.failed(0).is_some());
+            sleep(Duration::from_secs(3 * 3_600)).await;
+        }
+        let lasted = fails_for(&mut Streak::default(), Duration::from_secs(601)).await;
+        assert!((60_000..62_000).contains(&lasted.as_secs()), "{lasted:?}");
     }
 
     async fn attempts(kind: ErrorKind, succeeds_at: u32) -> (Result<u32>, u32, u64) {

@@ -1,8 +1,8 @@
 //! Stopping: the first signal drains, the second stops now.
 //!
 //! [`Shutdown`] is the parameter through which everything long-running learns that it should finish
-//! what it has in hand and return. `kill -9` is always safe, so draining is a courtesy: it saves the
-//! next start some work.
+//! what it has in hand and return. `kill -9` is always safe, so draining is a courtesy: it saves
+//! the next start some work.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::time::Duration;

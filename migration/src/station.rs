@@ -1,7 +1,7 @@
 //! The station of a phase at work: what it shows of itself while it runs, the same for all four.
 //!
-//! Progress on the terminal and in the checkpoint store, and `/livez`, `/readyz` and `/metrics` where
-//! the operator asked for them.
+//! Progress on the terminal and in the checkpoint store, and `/livez`, `/readyz` and `/metrics`
+//! where the operator asked for them.
 
 use crate::checkpoint::CheckpointStore;
 use crate::checkpoint::progress::Activity;
@@ -35,8 +35,8 @@ pub struct Station {
 }
 
 impl Station {
-    /// Begins to show a phase. It is ready while the checkpoint store, the source and every instance
-    /// of the target answer.
+    /// Begins to show a phase. It is ready while the checkpoint store, the source and every
+    /// instance of the target answer.
     ///
     /// # Errors
     /// `Refused` if the address is taken; those of the checkpoint store at the first write.

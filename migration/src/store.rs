@@ -10,6 +10,7 @@ mod horizon;
 mod memory;
 mod mysql;
 mod postgres;
+mod side;
 mod sqlite;
 mod step;
 mod supervised;
@@ -82,6 +83,15 @@ pub struct TableDescription {
     pub unknown_types: Vec<(String, String)>,
 }
 
+/// A mark of a table that grows when it is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteMark {
+    /// Only compared with an earlier one: it also goes back, where the server begins to count anew.
+    pub value: u64,
+    /// Whether a write that was rolled back makes it grow, too.
+    pub counts_rolled_back: bool,
+}
+
 /// A place where records lie. Reads only.
 ///
 /// Calls may come from several tasks at once; each is one consistent read. Records come back in the
@@ -116,10 +126,10 @@ pub trait Store: Send + Sync + Debug {
         limit: ReadLimit,
     ) -> Result<Batch>;
 
-    /// Finds the first key in (`after`, `until`] and the last of a batch that begins with it: `rows`
-    /// keys, or as many as end with a whole entity, which is the first `entity_columns` of a key, if
-    /// that leaves more than half of them. `None` if there are fewer than `rows`, or if the engine
-    /// has no cheaper way than a scan of the keys.
+    /// Finds the first key in (`after`, `until`] and the last of a batch that begins with it:
+    /// `rows` keys, or as many as end with a whole entity, which is the first `entity_columns` of a
+    /// key, if that leaves more than half of them. `None` if there are fewer than `rows`, or if the
+    /// engine has no cheaper way than a scan of the keys.
     async fn interval(
         &self,
         _schema: &Arc<Schema>,
@@ -167,9 +177,9 @@ pub trait Store: Send + Sync + Debug {
         }
     }
 
-    /// A mark that changes some time after the table was written to, at once or within seconds; `None`
-    /// where the engine keeps none.
-    async fn write_mark(&self, _table: &str) -> Result<Option<u64>> {
+    /// A mark that changes some time after the table was written to, at once or within seconds;
+    /// `None` where the engine keeps none.
+    async fn write_mark(&self, _table: &str) -> Result<Option<WriteMark>> {
         Ok(None)
     }
 

@@ -1,8 +1,8 @@
 //! Throttling: how fast a phase may go, and why it does not go faster.
 //!
-//! Two things slow a phase down: a rate, and holds. A hold has a name (`paused`, `lag`) and a reason
-//! in words; while there is one, nothing goes on. Both change while the phase runs, and every wait
-//! notices the change, and the shutdown, at once.
+//! Two things slow a phase down: a rate, and holds. A hold has a name (`paused`, `lag`) and a
+//! reason in words; while there is one, nothing goes on. Both change while the phase runs, and
+//! every wait notices the change, and the shutdown, at once.
 
 mod limiter;
 

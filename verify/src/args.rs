@@ -52,7 +52,8 @@ pub(crate) enum Command {
     Gate(GateArgs),
     /// Copies what the last run found different again, under the protocol's lease.
     Repair(RepairArgs),
-    /// Stops `verify run` for good, until `resume`. What it found stays; `run --restart` forgets it.
+    /// Stops `verify run` for good, until `resume`. What it found stays; `run --restart` forgets
+    /// it.
     Abort(ReasonArgs),
     /// Lists what this phase keeps in the checkpoint store, and removes it with --yes.
     Cleanup,

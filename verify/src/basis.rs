@@ -3,9 +3,9 @@
 //! A comparison holds for the moment it was made, in a run of one session as in one of many: live
 //! writes go on either way, and the age of a verdict counts from its first comparison. What no run
 //! may straddle is a target that lost something it had held: a tail, or everything since a backup.
-//! Positions, generations, epochs and counted batches only grow, so a loss shows in them, unless the
-//! live path and the copy have gone past the old marks before anybody looked. A run looks when it
-//! begins, every few seconds, and before it judges.
+//! Positions, generations, epochs and counted batches only grow, so a loss shows in them, unless
+//! the live path and the copy have gone past the old marks before anybody looked. A run looks when
+//! it begins, every few seconds, and before it judges.
 
 use crate::run::Parts;
 use migration::claim::instance_ranges;
@@ -43,8 +43,8 @@ struct PartitionMark {
     next: Position,
 }
 
-/// How far the copy is: sums over the ranges. A split makes each of them larger, so all of them only
-/// grow.
+/// How far the copy is: sums over the ranges. A split makes each of them larger, so all of them
+/// only grow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct TableMark {
     ranges: u64,

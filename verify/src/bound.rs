@@ -10,8 +10,9 @@ const STEPS: usize = 100;
 /// `confidence` (such as 0.95). One where nothing was compared.
 ///
 /// It is the rate at which seeing `differing` or fewer has the probability `1 - confidence`
-/// (Clopper and Pearson, Biometrika 26, 1934): the root of the regularised incomplete beta function,
-/// found by bisection over the rate's logarithm, because that is where small rates differ.
+/// (Clopper and Pearson, Biometrika 26, 1934): the root of the regularised incomplete beta
+/// function, found by bisection over the rate's logarithm, because that is where small rates
+/// differ.
 #[must_use]
 pub fn upper_bound(differing: u64, compared: u64, confidence: f64) -> f64 {
     if differing >= compared {

@@ -40,7 +40,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> Result<Exit> {
         Command::Show => verdicts::show(shared).await,
         Command::Gate(what) => verdicts::gate(shared, what).await,
         Command::Diff(which) => diff::run(shared, which).await,
-        Command::Repair(how) => repair::run(shared, how).await,
+        Command::Repair(how) => repair::run(shared, how, &shutdown).await,
         // The caller, `migration::cli::execute`, has run it.
         Command::Shared(_) => Ok(Exit::Done),
     }

@@ -35,7 +35,8 @@ pub struct RunRecord {
     pub id: String,
     /// What it compares.
     pub scope: Scope,
-    /// The plan and the history of the source it began with: see [`migration::plan::Plan::edition`].
+    /// The plan and the history of the source it began with: see
+    /// [`migration::plan::Plan::edition`].
     pub edition: String,
     /// When it began.
     pub started_at: Timestamp,

@@ -2,8 +2,8 @@
 //!
 //! A verdict of several sessions claims what one of a single session does: that each record agreed
 //! at some moment since the run began. So a run is gone on with only as long as its beginning is
-//! recent enough for the gate, the plan and the scope are the same, the target still has what it had
-//! then ([`crate::basis`]), and everything that disagreed can be read again before the verdict.
+//! recent enough for the gate, the plan and the scope are the same, the target still has what it
+//! had then ([`crate::basis`]), and everything that disagreed can be read again before the verdict.
 
 use crate::basis::Basis;
 use crate::record::RunRecord;

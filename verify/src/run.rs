@@ -28,8 +28,9 @@ use tokio::time::Instant;
 /// once, however many there are; their keys are what a run keeps in memory.
 pub(crate) const SUSPECTS_MAX: usize = 2_000;
 
-/// Work between two saves, which a killed run does again. A save has to settle first, and that waits
-/// for the live path: where it lags, saves are rarer, so that a run compares more than it waits.
+/// Work between two saves, which a killed run does again. A save has to settle first, and that
+/// waits for the live path: where it lags, saves are rarer, so that a run compares more than it
+/// waits.
 const SAVE_EVERY: Duration = Duration::from_millis(300);
 /// Longest work between two saves, however far the live path lags.
 const SAVE_EVERY_MAX: Duration = Duration::from_secs(60);

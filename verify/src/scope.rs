@@ -45,8 +45,8 @@ impl Scope {
         }
     }
 
-    /// Whether a run over this scope may go on with one over `wanted`: a sample need not be the same
-    /// draw.
+    /// Whether a run over this scope may go on with one over `wanted`: a sample need not be the
+    /// same draw.
     #[must_use]
     pub fn is_like(&self, wanted: &Self) -> bool {
         match (self, wanted) {

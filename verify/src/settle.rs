@@ -1,10 +1,10 @@
 //! Reads suspects again until each is equal, still moving, or truly different.
 //!
-//! The target may lag the source, so a difference counts only when it stands still: in two rounds in
-//! a row, and for as long as the queue may lag the source, the source's record did not change, the
-//! instance had applied everything the queue held when the source was read, and the same two records
-//! were found. A record that changes all the time never stands still; it agrees if the target shows
-//! what the source came to show meanwhile.
+//! The target may lag the source, so a difference counts only when it stands still: in two rounds
+//! in a row, and for as long as the queue may lag the source, the source's record did not change,
+//! the instance had applied everything the queue held when the source was read, and the same two
+//! records were found. A record that changes all the time never stands still; it agrees if the
+//! target shows what the source came to show meanwhile.
 
 use crate::difference::{Difference, DifferenceKind};
 use crate::pass::Pair;
@@ -169,7 +169,8 @@ mod tests {
 
     const STANDS: Duration = Duration::from_secs(10);
 
-    /// Looks, each a second after the other: what the source shows before and after, and the target.
+    /// Looks, each a second after the other: what the source shows before and after, and the
+    /// target.
     fn judge(looks: &[(u128, u128, u128)]) -> Vec<State> {
         let began = Instant::now();
         let mut history = History::default();

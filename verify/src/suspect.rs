@@ -15,8 +15,8 @@ pub(crate) struct Suspect {
 /// What one step of a pass found.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    /// Records of the side it walks that were read, in scope or not, and those of the other side that
-    /// it passed by: the work done.
+    /// Records of the side it walks that were read, in scope or not, and those of the other side
+    /// that it passed by: the work done.
     pub(crate) walked: u64,
     /// Records compared, suspects included.
     pub(crate) compared: u64,

@@ -117,8 +117,8 @@ async fn a_change_that_the_live_path_has_not_applied_is_unsettled_not_different(
     assert_eq!(outcome, Outcome::Inconclusive);
 }
 
-/// As from a Debezium, which looks twice a second by default: the queue is empty and read to its end,
-/// and the source is ahead of it.
+/// As from a Debezium, which looks twice a second by default: the queue is empty and read to its
+/// end, and the source is ahead of it.
 #[tokio::test(start_paused = true)]
 async fn a_change_that_the_queue_gets_late_is_no_difference() {
     let bed = Bed::new(ROWS).await.with_producer_lag_max(Duration::from_secs(10));

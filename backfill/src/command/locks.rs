@@ -53,10 +53,15 @@ impl Report for Locks {
     }
 }
 
+/// The range that a lease is on. Its table may be called as the phase is.
+fn range_of(lease: &str) -> &str {
+    lease.strip_prefix(LEASES).unwrap_or(lease)
+}
+
 async fn look(servers: &Servers) -> Result<Locks> {
     let held = lease::held_leases(&*servers.checkpoint, LEASES, CLAIMS_MAX).await?;
     let claimed = |(name, holder): (String, lease::Holder)| Claimed {
-        range: name.trim_start_matches(LEASES).to_owned(),
+        range: range_of(&name).to_owned(),
         process: holder.process,
         since: holder.since,
         until: holder.expires,
@@ -96,4 +101,16 @@ pub(super) async fn take(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit>
     }
     servers.lock.clear().await?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEASES, range_of};
+
+    #[test]
+    fn a_table_called_as_the_phase_keeps_its_name() {
+        for range in ["backfill/first", "backfill/backfill/first", "followers/first"] {
+            assert_eq!(range_of(&format!("{LEASES}{range}")), range);
+        }
+    }
 }

@@ -19,7 +19,8 @@ impl SharedBoard {
         Self { board: Mutex::new(Board::new(count)), changed: Notify::new() }
     }
 
-    /// What a worker does next, and what ends its wait when another has ended or left a range since.
+    /// What a worker does next, and what ends its wait when another has ended or left a range
+    /// since.
     pub(super) fn next(&self) -> (Next, Notified<'_>) {
         // Before the look: what changes between the look and the wait would be missed otherwise.
         let changed = self.changed.notified();

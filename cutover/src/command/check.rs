@@ -3,14 +3,16 @@
 use crate::ladder::Ladder;
 use crate::machine::Machine;
 use crate::rollback::Rollback;
-use crate::switch::RollbackFile;
+use crate::switch::{CALL_MAX, RollbackFile, apart};
 use migration::check::{self, Finding, Findings};
 use migration::cli::{self, CheckArgs, Exit, SharedArgs, print};
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::process;
+use migration::retry::within;
 use migration::servers::Reached;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 pub(super) async fn run(shared: &SharedArgs, how: CheckArgs) -> Result<Exit> {
@@ -20,8 +22,8 @@ pub(super) async fn run(shared: &SharedArgs, how: CheckArgs) -> Result<Exit> {
     let plan = Arc::new(shared.load_plan()?);
     let servers = Reached::open(&plan).await;
     let mut findings = check::inspect(&plan, &servers).await.all().to_vec();
-    findings.push(finding("rollback file", rollback_file(&plan)));
-    findings.push(finding("switch", switch(&plan)));
+    findings.push(finding("rollback file", rollback_file(&plan).await));
+    findings.push(finding("switch", switch(&plan).await));
     if let Ok(Some(checkpoint)) = &servers.checkpoint {
         let machine = Machine::new(plan.clone(), checkpoint.clone(), process::operator());
         findings.push(finding("stage", stage(&plan, &machine).await));
@@ -39,8 +41,13 @@ fn finding(name: &'static str, result: Result<String>) -> Finding {
 }
 
 /// The switch can be thrown: a file can be made, and removed, where the readers look.
-fn switch(plan: &Plan) -> Result<String> {
-    let file = &plan.cutover.rollback_file;
+async fn switch(plan: &Plan) -> Result<String> {
+    let file = plan.cutover.rollback_file.clone();
+    let operation = "make a file beside the rollback file";
+    within(CALL_MAX, operation, apart(operation, move || probe(&file))).await
+}
+
+fn probe(file: &Path) -> Result<String> {
     let probe = file.with_extension(format!("check-{}", std::process::id()));
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Refused, "make a file beside the rollback file")
@@ -54,8 +61,8 @@ fn switch(plan: &Plan) -> Result<String> {
 }
 
 /// Nobody has thrown it.
-fn rollback_file(plan: &Plan) -> Result<String> {
-    match RollbackFile::new(&plan.cutover.rollback_file).read()?.pop() {
+async fn rollback_file(plan: &Plan) -> Result<String> {
+    match RollbackFile::new(&plan.cutover.rollback_file).read().await?.pop() {
         None => Ok("not there".to_owned()),
         Some(Rollback { signed, .. }) => Err(Error::new(ErrorKind::Refused, "rolled back")
             .with("by", signed.who)

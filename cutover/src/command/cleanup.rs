@@ -53,7 +53,7 @@ impl Remains for Everything<'_> {
         let mut items = cleanup::in_targets(&servers.targets).await?;
         items.extend(cleanup::in_queue(&*servers.queue).await?);
         items.push(Item::new("lock store", "locks", servers.lock.count().await?));
-        if self.file.exists()? {
+        if self.file.exists().await? {
             let what = format!("rollback file {}", self.file.path().display());
             items.push(Item::new("this machine", what, 1));
         }
@@ -102,6 +102,6 @@ impl Remains for Everything<'_> {
         servers.checkpoint.clear().await?;
         fault::point("cutover.cleanup-checkpoint");
         // While it is there no reader answers from the target, so it goes last.
-        self.file.remove()
+        self.file.remove().await
     }
 }

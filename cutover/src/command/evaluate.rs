@@ -11,7 +11,7 @@ use migration::plan::Bucketing;
 
 pub(super) async fn run(context: &Context, args: &EvaluateArgs) -> Result<Exit> {
     let record = context.machine.current().await?.record;
-    let rollback_file = context.rollback_file().exists()?;
+    let rollback_file = context.rollback_file().exists().await?;
     let whitelist = Whitelist::new(&record.whitelist);
     let (flag, key) = (record.flag.as_bytes(), args.key.as_bytes());
     let stage = record.state();

@@ -82,7 +82,8 @@ async fn round(
     let current = context.machine.current().await?;
     let ladder = Ladder::new(&context.plan);
     if goal.is_none() {
-        // Fixed by the first look: a put whose outcome is not known is not to be followed by another.
+        // Fixed by the first look: a put whose outcome is not known is not to be followed by
+        // another.
         *goal = ladder.above(current.record.stage)?;
     }
     let (evidence, gate) = context.gate(&current).await?;

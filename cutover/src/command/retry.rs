@@ -1,7 +1,7 @@
 //! `cutover retry`: ends a rollback.
 //!
-//! Ends what was thrown before it was given, and nothing that is thrown while it runs: in the entry a
-//! later throw fences it, and of the files it removes only those whose throws it has ended.
+//! Ends what was thrown before it was given, and nothing that is thrown while it runs: in the entry
+//! a later throw fences it, and of the files it removes only those whose throws it has ended.
 
 use crate::args::WhyArgs;
 use crate::context::Context;
@@ -19,7 +19,7 @@ const FILE_STAYS: Duration = WATCH_LAPSE.saturating_add(Duration::from_millis(20
 
 pub(super) async fn run(context: &Context, args: &WhyArgs) -> Result<Exit> {
     let current = context.machine.current().await?;
-    let files = context.rollback_file().read()?;
+    let files = context.rollback_file().read().await?;
     if current.record.rolled_back.is_none() && files.is_empty() {
         print(&context.shared, &Retried { ended: false, generation: current.record.generation })?;
         return Ok(Exit::Done);
@@ -66,7 +66,10 @@ async fn remove_file(context: &Context) -> Result<()> {
     let record = context.machine.current().await?.record;
     let left = match &record.rolled_back {
         Some(_) => record.rolled_back.clone(),
-        None => context.rollback_file().remove_ended(|rollback| record.has_ended(rollback))?,
+        None => {
+            let file = context.rollback_file();
+            file.remove_ended(move |rollback| record.has_ended(rollback)).await?
+        }
     };
     let Some(Rollback { signed, .. }) = left else { return Ok(()) };
     Err(Error::new(ErrorKind::Fenced, "end rollback: the switch was thrown again")

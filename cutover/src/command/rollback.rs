@@ -1,8 +1,9 @@
 //! `cutover rollback`: the big red switch.
 //!
-//! The file, which needs nothing else, and the stage, within a short bound, at the same time. Neither
-//! waits for the other, nor for a disk or a mount that does not answer: whatever may block runs on a
-//! thread of its own, and what is not known when the bound is reached is reported as that.
+//! The file, which needs nothing else, and the stage, within a short bound, at the same time.
+//! Neither waits for the other, nor for a disk or a mount that does not answer: whatever may block
+//! runs on a thread of its own, and what is not known when the bound is reached is reported as
+//! that.
 
 mod outcome;
 
@@ -10,7 +11,7 @@ use crate::args::RollbackArgs;
 use crate::machine::{Current, Machine};
 use crate::rollback::Rollback;
 use crate::stage::Signed;
-use crate::switch::{RollbackFile, Thrown};
+use crate::switch::{CALL_MAX, RollbackFile, Thrown, apart};
 use migration::checkpoint;
 use migration::cli::{Exit, SharedArgs, print};
 use migration::clock::Timestamp;
@@ -23,11 +24,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
-
-/// Longest attempt to read the plan, to make a file, and to record the rollback: an operator who has
-/// thrown the switch wants to hear that it holds, not to wait for a disk or a database that is down.
-const ATTEMPT_MAX: Duration = Duration::from_secs(3);
 
 /// Longest attempt to write the history, once the rollback is recorded: it can be written later.
 const HISTORY_MAX: Duration = Duration::from_secs(1);
@@ -71,7 +67,7 @@ async fn throw_as_planned(
         };
         Ok((path, plan))
     };
-    let read = within(ATTEMPT_MAX, "read plan", apart("read plan", read)).await;
+    let read = within(CALL_MAX, "read plan", apart("read plan", read)).await;
     // A plan that cannot be read is as good as none.
     let (path, plan) = read.unwrap_or_else(|error| (None, Err(error)));
     // Thrown twice at once, the two would get in each other's way.
@@ -93,11 +89,8 @@ fn path_in_broken_plan(file: &Path) -> Option<PathBuf> {
 
 /// Makes a file, if there is one to make.
 async fn throw(path: Option<PathBuf>, rollback: &Rollback) -> Option<File> {
-    let (path, rollback) = (path?, rollback.clone());
-    let file = RollbackFile::new(&path);
-    let operation = "create rollback file";
-    let thrown = apart(operation, move || file.throw(&rollback));
-    let thrown = within_write(ATTEMPT_MAX, operation, thrown).await;
+    let path = path?;
+    let thrown = RollbackFile::new(&path).throw(rollback).await;
     let state = match &thrown {
         Ok(Thrown::New) => FileState::Created,
         Ok(Thrown::Again) => FileState::ThrownAgain,
@@ -115,7 +108,7 @@ async fn throw(path: Option<PathBuf>, rollback: &Rollback) -> Option<File> {
 /// Records the rollback in the stage entry, and its history if that can be written soon.
 async fn record(plan: Plan, rollback: Rollback) -> Result<()> {
     let latch = async move { latch(plan, &rollback).await };
-    let (machine, latched) = Box::pin(driven(ATTEMPT_MAX, "record rollback", latch)).await?;
+    let (machine, latched) = Box::pin(driven(CALL_MAX, "record rollback", latch)).await?;
     let settle = async move {
         machine.settle(&latched).await;
         Ok(())
@@ -151,13 +144,4 @@ async fn driven<T: Send + 'static>(
     let bounded = move || runtime.block_on(within_write(limit, operation, call));
     // The outer bound is for a thread that hangs; the inner one lets every other thread end first.
     within_write(limit + GRACE, operation, apart(operation, bounded)).await
-}
-
-/// Does what may block on a thread of its own. Given up, it may still take place.
-async fn apart<T: Send + 'static>(
-    operation: &'static str,
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let failed = |error| Err(Error::new(ErrorKind::Failed, operation).because(error));
-    spawn_blocking(call).await.unwrap_or_else(failed)
 }

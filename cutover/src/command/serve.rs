@@ -72,7 +72,7 @@ fn has_looked(looked: &Arc<AtomicI64>) -> Check {
 /// machines.
 async fn record_rollback(context: &Context) -> Result<()> {
     let machine: &Machine = &context.machine;
-    for rollback in context.rollback_file().read()? {
+    for rollback in context.rollback_file().read().await? {
         let current = machine.current().await?;
         if current.record.knows(&rollback.id) {
             continue;

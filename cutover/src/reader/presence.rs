@@ -2,7 +2,7 @@
 //! it, and that `cutover status` can say who does not follow.
 
 use migration::checkpoint::document::{self, Document};
-use migration::checkpoint::{CheckpointStore, Revision};
+use migration::checkpoint::{CheckpointStore, Revision, Walk};
 use migration::clock::Timestamp;
 use migration::error::Result;
 use migration::process::Process;
@@ -19,9 +19,6 @@ const SILENT_AFTER: Duration = Duration::from_secs(20);
 
 /// A reader that was silent for so long is forgotten when another one starts.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(24 * 3600);
-
-/// Most readers that are looked at.
-const READERS_MAX: usize = 1_000;
 
 /// A reader, as it last said.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,17 +41,21 @@ impl Document for ReaderSeen {
 /// # Errors
 /// Those of the store, and `Unreadable`.
 pub async fn readers(checkpoint: &dyn CheckpointStore) -> Result<Vec<ReaderSeen>> {
-    let entries = checkpoint.list(PREFIX, None, READERS_MAX).await?;
     let now = Timestamp::now();
-    let mut readers = Vec::new();
-    for (key, entry) in &entries {
-        let seen = document::decode::<ReaderSeen>(&entry.value);
-        let seen = seen.map_err(|error| error.with("key", key))?;
-        if now.since(seen.at) <= SILENT_AFTER && !seen.process.is_gone() {
-            readers.push(seen);
+    let (mut walk, mut readers) = (Walk::over(PREFIX), Vec::new());
+    loop {
+        let page = walk.next(checkpoint).await?;
+        if page.is_empty() {
+            return Ok(readers);
+        }
+        for (key, entry) in &page {
+            let seen = document::decode::<ReaderSeen>(&entry.value);
+            let seen = seen.map_err(|error| error.with("key", key))?;
+            if now.since(seen.at) <= SILENT_AFTER && !seen.process.is_gone() {
+                readers.push(seen);
+            }
         }
     }
-    Ok(readers)
 }
 
 /// Keeps the entry of one reader.
@@ -114,12 +115,53 @@ impl Presence {
 }
 
 async fn forget_the_gone(checkpoint: &dyn CheckpointStore, now: Timestamp) -> Result<()> {
-    for (key, entry) in checkpoint.list(PREFIX, None, READERS_MAX).await? {
-        // What cannot be read is shown as an error elsewhere, and not swept away here.
-        let Ok(seen) = document::decode::<ReaderSeen>(&entry.value) else { continue };
-        if seen.process.is_gone() || now.since(seen.at) > FORGOTTEN_AFTER {
-            checkpoint.remove(&key, entry.revision).await?;
+    let mut walk = Walk::over(PREFIX);
+    loop {
+        let page = walk.next(checkpoint).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for (key, entry) in page {
+            // What cannot be read is shown as an error elsewhere, and not swept away here.
+            let Ok(seen) = document::decode::<ReaderSeen>(&entry.value) else { continue };
+            if seen.process.is_gone() || now.since(seen.at) > FORGOTTEN_AFTER {
+                checkpoint.remove(&key, entry.revision).await?;
+            }
         }
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PREFIX, Presence, ReaderSeen, readers};
+    use migration::checkpoint::{CheckpointStore as _, MemoryCheckpoint, document};
+    use migration::clock::Timestamp;
+    use migration::process::Process;
+
+    /// As many readers as say nothing any more, and one that does, behind all of them.
+    async fn many(store: &MemoryCheckpoint, silent_s: i64) {
+        let process = Process::start("reader");
+        for number in 0..=1_200 {
+            let silent_s = if number == 1_200 { 0 } else { silent_s };
+            let at = Timestamp(Timestamp::now().0 - silent_s * 1_000_000);
+            let seen = ReaderSeen { process: process.clone(), generation: 3, at };
+            let key = format!("{PREFIX}{number:032x}");
+            document::put(store, &key, &seen, None).await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_lives_is_found_behind_however_many_that_do_not() {
+        let store = MemoryCheckpoint::new("m");
+        many(&store, 60).await;
+        assert_eq!(readers(&store).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn all_readers_of_long_ago_are_forgotten_when_another_one_starts() {
+        let store = MemoryCheckpoint::new("m");
+        many(&store, 25 * 3_600).await;
+        Presence::new(Process::start("reader")).say(&store, 3).await.unwrap();
+        assert_eq!(store.list(PREFIX, None, 9).await.unwrap().len(), 2);
+    }
 }

@@ -112,7 +112,8 @@ impl Refresher {
         self.kept(within_write(self.timing.call_max, "write mirror counts", written).await)
     }
 
-    /// Keeps the store after a use of it that succeeded. One that fails is opened anew for the next.
+    /// Keeps the store after a use of it that succeeded. One that fails is opened anew for the
+    /// next.
     fn kept<T>(&self, used: Result<T>) -> Result<T> {
         if used.is_err() {
             self.source.give_up();

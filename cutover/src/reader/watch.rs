@@ -2,7 +2,7 @@
 
 use super::hot::{self, Hot, nanos};
 use super::{Shared, Timing};
-use crate::switch::RollbackFile;
+use crate::switch::SwitchFile;
 use migration::error::{Error, ErrorKind, Result};
 use migration::plan::CutoverPlan;
 use std::io;
@@ -17,7 +17,7 @@ pub const WATCH_LAPSE: Duration = Duration::from_millis(900);
 
 #[derive(Debug)]
 pub(super) struct Watcher {
-    file: RollbackFile,
+    file: SwitchFile,
     directory: PathBuf,
     staleness_max: u64,
     interval: Duration,
@@ -46,7 +46,7 @@ impl Past {
 
 impl Watcher {
     pub(super) fn new(plan: &CutoverPlan, timing: Timing) -> Result<Self> {
-        let file = RollbackFile::new(&plan.rollback_file);
+        let file = SwitchFile::new(&plan.rollback_file);
         let directory = file.path().parent().map(PathBuf::from).unwrap_or_default();
         if !directory.is_dir() {
             return Err(Error::new(ErrorKind::Refused, "watch rollback file")

@@ -1,7 +1,7 @@
 //! What a rollback file holds: who threw the switch, when and why.
 //!
-//! A file that is signed carries the time of its signature as its own, too. Whoever touches it later
-//! throws the switch again, whatever it says.
+//! A file that is signed carries the time of its signature as its own, too. Whoever touches it
+//! later throws the switch again, whatever it says.
 
 use super::{beside, directory};
 use crate::rollback::{Rollback, RollbackId};

@@ -1,4 +1,4 @@
-use super::{RollbackFile, Thrown, beside};
+use super::{SwitchFile, Thrown, beside};
 use crate::rollback::{Rollback, RollbackId};
 use crate::stage::Signed;
 use migration::clock::Timestamp;
@@ -19,8 +19,8 @@ fn place() -> (TempDir, PathBuf) {
 }
 
 /// A file that was thrown by this rollback.
-fn thrown(path: &Path, rollback: &Rollback) -> RollbackFile {
-    let file = RollbackFile::new(path);
+fn thrown(path: &Path, rollback: &Rollback) -> SwitchFile {
+    let file = SwitchFile::new(path);
     file.throw(rollback).unwrap();
     file
 }
@@ -32,7 +32,7 @@ fn files_in(directory: &TempDir) -> usize {
 #[test]
 fn the_file_says_who_when_and_why_and_leaves_no_draft() {
     let (directory, path) = place();
-    let file = RollbackFile::new(path);
+    let file = SwitchFile::new(path);
     assert_eq!(file.read().unwrap(), []);
     let p99 = rollback("p99");
     assert_eq!(file.throw(&p99).unwrap(), Thrown::New);
@@ -91,13 +91,13 @@ fn a_throw_that_was_moved_aside_for_another_counts_and_is_put_back() {
 #[test]
 fn a_missing_directory_is_made() {
     let (_directory, path) = place();
-    let file = RollbackFile::new(path.join("a/b"));
+    let file = SwitchFile::new(path.join("a/b"));
     assert_eq!(file.remove_ended(|_| true).unwrap(), None);
     assert_eq!(file.throw(&rollback("x")).unwrap(), Thrown::New);
 }
 
 /// The one throw that a file stands for.
-fn only(file: &RollbackFile) -> Rollback {
+fn only(file: &SwitchFile) -> Rollback {
     let mut found = file.read().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
@@ -107,7 +107,7 @@ fn only(file: &RollbackFile) -> Rollback {
 fn a_file_touched_by_hand_counts_and_says_so() {
     let (_directory, path) = place();
     fs::write(&path, "").unwrap();
-    let file = RollbackFile::new(&path);
+    let file = SwitchFile::new(&path);
     let found = only(&file);
     assert!(found.signed.why.contains("by hand") && found.signed.when.0 > 0);
     assert_eq!(only(&file).id, found.id, "it is the same throw whenever it is looked at");
@@ -139,7 +139,7 @@ fn a_file_touched_again_is_another_throw_whether_it_was_signed_or_not() {
 #[test]
 fn a_draft_that_cannot_be_made_does_not_stop_the_switch() {
     let (_directory, path) = place();
-    let file = RollbackFile::new(&path);
+    let file = SwitchFile::new(&path);
     let mut last = None;
     // The second is signed in the place of the first, which is longer.
     for why in ["a long reason", "x"] {
@@ -156,7 +156,7 @@ fn a_draft_that_cannot_be_made_does_not_stop_the_switch() {
 fn a_file_that_cannot_be_made_says_what_to_type() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
-    let file = RollbackFile::new(directory.path().join("file/rollback"));
+    let file = SwitchFile::new(directory.path().join("file/rollback"));
     let error = file.throw(&rollback("x")).unwrap_err();
     assert!(error.next_step().is_some_and(|hint| hint.contains("touch")), "{error:?}");
 }
@@ -165,7 +165,7 @@ fn a_file_that_cannot_be_made_says_what_to_type() {
 fn a_pipe_or_a_link_that_leads_nowhere_stands_for_a_throw() {
     let (_directory, path) = place();
     std::os::unix::fs::symlink("/nowhere/at/all", &path).unwrap();
-    let file = RollbackFile::new(&path);
+    let file = SwitchFile::new(&path);
     assert!(only(&file).signed.why.contains("by hand"));
     assert_eq!(file.remove_ended(|_| true).unwrap(), None);
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();

@@ -75,7 +75,7 @@ async fn every_read_from_the_target_is_one_that_its_stage_allows() {
     assert_eq!(climb.current.record.stage, share(1_000));
     let file = RollbackFile::new(fixture.rollback_file());
     let rollback = Rollback::new(climb.machine.signed("drill"));
-    file.throw(&rollback).unwrap();
+    file.throw(&rollback).await.unwrap();
     let thrown = Instant::now();
     wait_until(SOON, || reader.stage().rolled_back);
     let seen = thrown.elapsed();
@@ -83,7 +83,7 @@ async fn every_read_from_the_target_is_one_that_its_stage_allows() {
     climb.reached(back, &reader);
     let ended = climb.machine.retry(&climb.current, &[], "mended").await.unwrap();
     climb.reached(ended, &reader);
-    file.remove().unwrap();
+    file.remove().await.unwrap();
     let removed = Instant::now();
     for _ in 0..6 {
         climb.promote(&reader).await;

@@ -50,7 +50,7 @@ async fn it_records_what_is_thrown_after_a_retry_by_a_clock_that_is_behind() {
     assert_eq!(program.run(&["retry", "--yes"]).code, 0);
     let signed = Signed { who: "t".to_owned(), when: Timestamp(7), why: "p99".to_owned() };
     let rollback = Rollback::new(signed);
-    RollbackFile::new(fixture.rollback_file()).throw(&rollback).unwrap();
+    RollbackFile::new(fixture.rollback_file()).throw(&rollback).await.unwrap();
     let mut running = program.start(&["serve", "--listen", "127.0.0.1:0"]);
     running.said("recorded a rollback");
     assert!(stage(&store).await.is_latched_by(&rollback.id));

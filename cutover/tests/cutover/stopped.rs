@@ -18,8 +18,8 @@ const STOPPED_FOR: Duration = Duration::from_millis(1_100);
 /// Longest wait of the victim for its stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Not a test of its own: a service that notices that it was stopped, and says what it decides first
-/// after that.
+/// Not a test of its own: a service that notices that it was stopped, and says what it decides
+/// first after that.
 #[test]
 #[expect(clippy::print_stdout, reason = "how the victim answers")]
 fn victim() {

@@ -110,6 +110,16 @@ impl CheckpointStore for TrickyStore {
         self.inner.list(prefix, after, limit).await
     }
 
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        self.enter().await?;
+        self.inner.list_keys(prefix, after, limit).await
+    }
+
     async fn append(
         &self,
         log: &str,

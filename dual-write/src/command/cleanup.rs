@@ -29,7 +29,7 @@ struct LivePathRemains {
 
 fn keys() -> Vec<String> {
     let mut keys = keys_of(&DUAL_WRITE);
-    keys.push(dead_letter::KEYS.to_owned());
+    keys.extend([dead_letter::KEYS, dead_letter::PARTS].map(str::to_owned));
     keys
 }
 

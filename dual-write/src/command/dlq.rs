@@ -9,7 +9,7 @@ use crate::replay::{Replayed, Replayer};
 use migration::checkpoint::{CheckpointStore, audit};
 use migration::cli::{Exit, ReasonArgs, Report, SharedArgs, confirm, json, print, table};
 use migration::clock::Timestamp;
-use migration::dead_letter::{self, DeadLetter, Fate};
+use migration::dead_letter::{self, Fate, Summary};
 use migration::error::{Chain, Result};
 use migration::process::operator;
 use migration::repair::Repairer;
@@ -38,8 +38,8 @@ struct Line {
     error: String,
 }
 
-impl From<&DeadLetter> for Line {
-    fn from(letter: &DeadLetter) -> Self {
+impl From<&Summary> for Line {
+    fn from(letter: &Summary) -> Self {
         Self {
             id: letter.id(),
             table: letter.topic.clone(),
@@ -89,16 +89,13 @@ pub(super) async fn list(args: &SharedArgs, all: bool) -> Result<Exit> {
 }
 
 /// The letters that were named, or all that are open.
-async fn selected(
-    store: &dyn CheckpointStore,
-    selection: &DlqSelection,
-) -> Result<Vec<DeadLetter>> {
+async fn selected(store: &dyn CheckpointStore, selection: &DlqSelection) -> Result<Vec<Summary>> {
     if selection.all {
         return dead_letter::of_fate(store, Fate::Open).await;
     }
     let mut letters = Vec::with_capacity(selection.ids.len());
     for id in &selection.ids {
-        letters.push(dead_letter::find(store, id).await?.0);
+        letters.push(dead_letter::find(store, id).await?.summary);
     }
     Ok(letters)
 }
@@ -140,6 +137,17 @@ impl Report for Outcomes {
     }
 }
 
+/// Replays one letter. What is known of it is handed back as it was then.
+async fn again(
+    store: &dyn CheckpointStore,
+    replayer: &Replayer,
+    id: &str,
+) -> Result<(Summary, Replayed)> {
+    let letter = dead_letter::find(store, id).await?;
+    let how = replayer.replay(&letter).await?;
+    Ok((letter.summary, how))
+}
+
 pub(super) async fn replay(
     args: &SharedArgs,
     selection: &DlqSelection,
@@ -158,8 +166,9 @@ pub(super) async fn replay(
     let mut replayed = Vec::new();
     for letter in selected(store, selection).await? {
         let id = letter.id();
-        let (replayed, error, hint) = match replayer.replay(&letter).await {
-            Ok(how) => {
+        // One message at a time: some are of megabytes.
+        let (replayed, error, hint) = match again(store, &replayer, &id).await {
+            Ok((letter, how)) => {
                 replayed.push(letter);
                 (Some(how), None, None)
             }

@@ -3,7 +3,7 @@
 use crate::args::ExplainArgs;
 use migration::cli::{Exit, Report, SharedArgs, print};
 use migration::clock::Timestamp;
-use migration::decode::{Decoder, FormatName, TopicFormat, guess};
+use migration::decode::{Decoder, FormatName, JsonError, TopicFormat, guess};
 use migration::error::{Chain, Error, ErrorKind, Result};
 use migration::plan::Plan;
 use migration::position::{Position, Version};
@@ -200,7 +200,8 @@ fn read_row(file: &Path) -> Result<Message> {
             .hint("one JSON object: {\"table_name\": ..., \"op\": \"upsert\", \"payload\": {...}}")
     };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.into()))?;
-    let row: OutboxRow = serde_json::from_str(&text).map_err(|error| wrong(error.into()))?;
+    let row: OutboxRow =
+        serde_json::from_str(&text).map_err(|error| wrong(JsonError::from(error).into()))?;
     let raw = row.payload.get();
     let payload = match serde_json::from_str::<String>(raw) {
         Ok(text) => text,

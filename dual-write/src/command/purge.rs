@@ -23,6 +23,8 @@ const BARRIER_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Serialize)]
 struct Purged {
+    /// Whether it was told to stop before it had looked at everything.
+    stopped: bool,
     tables: Vec<TablePurged>,
 }
 
@@ -48,7 +50,11 @@ impl Report for Purged {
                 ]
             })
             .collect();
-        table(["table", "ranges", "done", "guards removed"], &rows)
+        let mut text = table(["table", "ranges", "done", "guards removed"], &rows);
+        if self.stopped {
+            text.push_str("\nstopped; `dual-write purge` goes on from here");
+        }
+        text
     }
 }
 
@@ -57,12 +63,13 @@ pub(super) async fn run(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit> 
     let bound = Bound::find(&servers).await?;
     confirm(args, shutdown, "remove guards and tombstones of ranges that are done").await?;
     audit::record(&*servers.checkpoint, &operator(), "dual-write: purge", None).await?;
-    let mut purged = Purged { tables: Vec::new() };
+    let mut purged = Purged { stopped: false, tables: Vec::new() };
     for layout in &servers.layouts {
         purged.tables.push(purge_table(&servers, &layout.source().table, &bound, shutdown).await?);
     }
+    purged.stopped = shutdown.has_begun();
     print(args, &purged)?;
-    Ok(Exit::Done)
+    Ok(if purged.stopped { Exit::NotMet } else { Exit::Done })
 }
 
 async fn purge_table(
@@ -82,6 +89,9 @@ async fn purge_table(
     for range in ranges.iter().filter(|range| range.done && range.split_everywhere) {
         for target in &servers.targets {
             loop {
+                if shutdown.has_begun() {
+                    return Ok(table);
+                }
                 let step = PurgeStep {
                     source_table: name,
                     range_after: range.after.as_ref(),
@@ -95,8 +105,7 @@ async fn purge_table(
                 };
                 let removed = target.purge(&step).await?;
                 table.removed += removed;
-                let is_last = usize::try_from(removed).is_ok_and(|removed| removed < STEP);
-                if is_last || shutdown.has_begun() {
+                if usize::try_from(removed).is_ok_and(|removed| removed < STEP) {
                     break;
                 }
             }

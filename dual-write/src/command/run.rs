@@ -55,12 +55,14 @@ pub(super) async fn run(args: &SharedArgs, how: &RunArgs, shutdown: &Shutdown) -
     let counted = Arc::clone(&parts.counters);
     let _observing = running.observe(move |progress| show(progress, &counted));
     let started = Instant::now();
+    let _courses = parts.preparer.courses.keeping();
     let _lag = lag::follow(&servers, &running, &parts.counters);
     let drained = Arc::new(AtomicBool::new(false));
     let _draining = how
         .until_drained
         .then(|| end_when_drained(&servers, &running, (&parts.counters, &drained)));
     let ended = live(&servers, &running, &parts).await;
+    parts.preparer.courses.keep_at_end().await;
     show(&running.progress, &parts.counters);
     let is_done = |(): &()| drained.load(Ordering::Relaxed);
     let activity = Activity::at_end(&ended, is_done);
@@ -107,8 +109,7 @@ async fn live(servers: &Servers, running: &Running, parts: &LiveParts) -> Result
                 running.shutdown.sleep(STANDBY).await;
             }
             Err(error) if error.kind().may_pass() => {
-                let applied = parts.counters.batches.load(Ordering::Relaxed);
-                let Some(pause) = streak.failed(applied) else { return Err(error) };
+                let Some(pause) = streak.failed(parts.counters.worked()) else { return Err(error) };
                 tracing::warn!(error = %error, "live path interrupted; it goes on");
                 running.shutdown.sleep(pause).await;
             }

@@ -48,9 +48,10 @@ pub(super) async fn run(args: &SharedArgs, shutdown: &Shutdown) -> Result<Exit> 
             plan.source.epoch
         );
         confirm(args, shutdown, &action).await?;
-        servers.begin_anew(&partition).await?;
+        // First: a line about what did not take place is better than one that is missing.
         audit::record(&*servers.checkpoint, &operator(), format!("dual-write: {action}"), None)
             .await?;
+        servers.begin_anew(&partition).await?;
         anew.push(partition.to_string());
     }
     let instances = servers.set_up(&plan).await?;

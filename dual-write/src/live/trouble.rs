@@ -11,9 +11,9 @@ const RESTARTS_MAX: usize = 16;
 /// somebody should look at the target.
 const BURIED_MAX: usize = 100;
 
-/// How many dead letters in a row may come of messages that nobody can decode, before somebody should
-/// look at the topic: its format may be another, and then all of it would be kept in the dead-letter
-/// store.
+/// How many dead letters in a row may come of messages that nobody can decode, before somebody
+/// should look at the topic: its format may be another, and then all of it would be kept in the
+/// dead-letter store.
 const UNDECODABLE_MAX: usize = 1_000;
 
 /// Since a batch of the partition was applied.
@@ -66,17 +66,17 @@ impl Trouble {
         self.undecodable = 0;
     }
 
-    /// Counts the dead letters of a batch without a change, of which `last` is one. A batch that begins
-    /// after too many of them is refused; whoever starts again means to pass as many more.
+    /// Counts the dead letters of a batch without a change, of which `last` is one. A batch that
+    /// begins after too many of them is refused; whoever starts again means to pass as many more.
     pub(super) fn undecodable(&mut self, letters: usize, last: &DeadLetter) -> Result<()> {
         if self.undecodable < UNDECODABLE_MAX {
             self.undecodable += letters;
             return Ok(());
         }
         Err(Error::new(ErrorKind::Unreadable, "decode messages: none can be, one after the other")
-            .with("partition", &last.partition)
+            .with("partition", &last.summary.partition)
             .with("dead_letters", self.undecodable)
-            .with("last", &last.error)
+            .with("last", &last.summary.error)
             .hint(
                 "is the topic's `format` in the plan right? `dual-write explain` shows what its \
                  messages look like; to pass as many more, run `dual-write run` again",

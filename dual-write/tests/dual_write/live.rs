@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use dual_write::{Counters, Ended, Gate, Hold, LiveParts, LivePath, Preparer};
 use migration::checkpoint::MemoryCheckpoint;
 use migration::claim::{claim_partition, partitions};
+use migration::clock::Timestamp;
 use migration::dead_letter;
 use migration::decode::{
     Decoder, Format, FormatName, FormatOptions, SourceTable, TopicFormat, Truncates, Versions,
 };
-use migration::error::{ErrorKind, Result};
+use migration::error::{Error, ErrorKind, Result};
 use migration::lock::{KeyLock, MemoryLock, Token};
 use migration::position::Owner;
 use migration::queue::Queue;
@@ -149,7 +150,8 @@ async fn a_change_that_cannot_be_decoded_ends_as_a_dead_letter_and_nothing_else_
     let open = dead_letter::of_fate(&bed.checkpoint, dead_letter::Fate::Open).await.unwrap();
     assert_eq!(open.len(), 2);
     assert_eq!(open[0].record(), Some(key("u9", "f9").unwrap()));
-    assert_eq!(open[1].payload(), Some(&b"garbage"[..]));
+    let whole = dead_letter::find(&bed.checkpoint, &open[1].id()).await.unwrap();
+    assert_eq!(whole.payload(), Some(&b"garbage"[..]));
 }
 
 #[tokio::test]
@@ -166,6 +168,21 @@ async fn a_consumer_whose_partition_was_claimed_is_refused_and_stands_by() {
     assert_eq!(zombie.run(&AtEnd(&bed)).await.unwrap(), Ended::Fenced);
     bed.drain(10).await;
     bed.converged().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_answer_is_lost_ends_no_consumer_whichever_it_is() {
+    for after in 0.. {
+        let bed = Bed::new(2).await;
+        bed.live(20).await;
+        bed.world.instances[1].lose_answer(after).await;
+        bed.drain(5).await;
+        bed.converged().await;
+        if !bed.world.instances[1].has_lost_answer().await {
+            assert!(after > 2, "{after} steps");
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -291,9 +308,8 @@ async fn a_target_that_is_not_set_up_is_refused_with_the_next_command() -> Resul
     Ok(())
 }
 
-#[tokio::test]
-async fn a_truncate_stops_the_live_path_also_where_nothing_follows_it() {
-    let bed = Bed::new(1).await;
+/// A live path that reads Debezium's messages.
+fn debezium(bed: &Bed) -> LiveParts {
     let topic = TopicFormat {
         topic: "t".to_owned(),
         format: Format::resolve(FormatName::Debezium, &FormatOptions::default()).unwrap(),
@@ -305,18 +321,63 @@ async fn a_truncate_stops_the_live_path_also_where_nothing_follows_it() {
     let table = SourceTable::new(Arc::clone(&bed.world.layout), |_| Default::default());
     let decoder = Decoder::with_topics(&[table], vec![topic], 0).unwrap();
     let checkpoint = Arc::new(bed.checkpoint.clone());
-    let mut parts = bed.parts(10);
-    parts.preparer = Arc::new(Preparer::with_decoder(decoder, 1, checkpoint));
-    let row = r#"{"followed":"a","follower":"b","weight":1}"#;
-    for (place, op) in [(1, "c"), (2, "t")] {
-        let source = format!(r#"{{"table":"{TABLE}","file":"b.1","pos":{place}}}"#);
-        let value = format!(r#"{{"op":"{op}","after":{row},"source":{source}}}"#);
-        bed.world.queue.append(PARTITION, "t", "", Some(value.as_bytes())).unwrap();
-    }
+    let preparer = Arc::new(Preparer::with_decoder(decoder, 1, checkpoint));
+    LiveParts { preparer, ..bed.parts(10) }
+}
+
+/// Applies what it can, up to what nobody may pass; returns what that is, and how many messages
+/// wait.
+async fn stops(bed: &Bed, parts: LiveParts) -> (Error, u64) {
     let mut path = LivePath::new(parts).await.unwrap();
-    let ended = tokio::time::timeout(SOON, path.run(&AtEnd(&bed))).await.unwrap();
-    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Refused);
+    let ended = tokio::time::timeout(SOON, path.run(&AtEnd(bed))).await.unwrap();
     let next = partitions(&bed.world.targets, PARTITION).await.unwrap()[0].next;
     let lag = bed.world.queue.lag(PARTITION, &next).await.unwrap();
-    assert_eq!(lag.messages, 1, "what lies before it is applied, and no more");
+    (ended.unwrap_err(), lag.messages)
+}
+
+#[tokio::test]
+async fn a_source_that_begins_anew_is_stopped_at_and_never_counted_as_stale() {
+    let bed = Bed::new(1).await;
+    let later = Timestamp::now().0 / 1_000 + 60_000;
+    // Each place with the second in which it was written: two of them come twice, and another table
+    // has a log of its own.
+    for (table, file, second) in [
+        (TABLE, 900, 1),
+        (TABLE, 901, 2),
+        ("another", 5_000, 3),
+        (TABLE, 901, 2),
+        (TABLE, 900, 1),
+        (TABLE, 902, 4),
+        (TABLE, 12, 5),
+        (TABLE, 903, 6),
+    ] {
+        let row = r#"{"followed":"a","follower":"b","weight":1}"#;
+        let made_at = later + second * 1_000;
+        let source =
+            format!(r#"{{"table":"{table}","file":"b.{file}","pos":4,"ts_ms":{made_at}}}"#);
+        let value = format!(r#"{{"op":"u","after":{row},"source":{source}}}"#);
+        bed.world.queue.append(PARTITION, "t", "", Some(value.as_bytes())).unwrap();
+    }
+    let parts = debezium(&bed);
+    for _ in 0..2 {
+        let (error, waiting) = stops(&bed, parts.clone()).await;
+        assert_eq!(error.kind(), ErrorKind::Lost);
+        assert!(error.to_string().contains("binlog 12:4"), "{error}");
+        assert_eq!(waiting, 2);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_before_a_truncate_is_applied_and_then_it_stops_whatever_follows() {
+    for (operations, left) in [("ct", 1), ("ctc", 2), ("t", 1)] {
+        let bed = Bed::new(1).await;
+        let row = r#"{"followed":"a","follower":"b","weight":1}"#;
+        for (place, op) in operations.chars().enumerate() {
+            let source = format!(r#"{{"table":"{TABLE}","file":"b.1","pos":{place}}}"#);
+            let value = format!(r#"{{"op":"{op}","after":{row},"source":{source}}}"#);
+            bed.world.queue.append(PARTITION, "t", "", Some(value.as_bytes())).unwrap();
+        }
+        let (error, waiting) = stops(&bed, debezium(&bed)).await;
+        assert_eq!((error.kind(), waiting), (ErrorKind::Refused, left), "{operations}");
+    }
 }

@@ -1,8 +1,8 @@
 //! The changes of one entity come in one partition, as far as the last messages of a topic show.
 //!
-//! Debezium keys a message by the table's primary key unless it is told otherwise. Where an entity has
-//! fewer columns, its records lie in several partitions then: each record is right, but for a moment
-//! the target may hold a list that never was.
+//! Debezium keys a message by the table's primary key unless it is told otherwise. Where an entity
+//! has fewer columns, its records lie in several partitions then: each record is right, but for a
+//! moment the target may hold a list that never was.
 
 use super::{Finding, Subject};
 use crate::decode::{Format, TopicFormat};

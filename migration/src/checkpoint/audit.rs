@@ -142,7 +142,8 @@ pub async fn end(store: &dyn CheckpointStore) -> Result<u64> {
 /// Checks the whole chain. Returns the number of lines and the last hash.
 ///
 /// # Errors
-/// `Unreadable`, with the number of the first line that is not what was written; those of the store.
+/// `Unreadable`, with the number of the first line that is not what was written; those of the
+/// store.
 pub async fn verify_chain(store: &dyn CheckpointStore) -> Result<(u64, String)> {
     let (mut number, mut hash) = (0, String::new());
     loop {

@@ -13,6 +13,7 @@ use super::document::{self, Document};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::phase::Phase;
+use crate::plan::BackfillPlan;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -167,7 +168,14 @@ impl Change {
             Tunable::Rate if value == UNLIMITED => Self::Rate(Rate::Unlimited),
             Tunable::Rate => Self::Rate(Rate::PerSecond(number()?)),
             Tunable::BatchRows => Self::BatchRows(number()?),
-            Tunable::Workers => Self::Workers(number()?),
+            Tunable::Workers => {
+                let workers = number()?;
+                let most = BackfillPlan::WORKERS_MAX;
+                if workers.get() > u32::from(most) {
+                    return Err(wrong().with("most workers", most));
+                }
+                Self::Workers(workers)
+            }
         })
     }
 }
@@ -286,7 +294,16 @@ mod tests {
 
     #[test]
     fn a_setting_that_there_is_not_is_refused_with_those_that_there_are() {
-        for wrong in ["rate", "rate=0", "rate=-1", "rate=fast", "colour=red", "=1", "workers=0"] {
+        for wrong in [
+            "rate",
+            "rate=0",
+            "rate=-1",
+            "rate=fast",
+            "colour=red",
+            "=1",
+            "workers=0",
+            "workers=65",
+        ] {
             let error = Change::parse(&BACKFILL, wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Plan, "{wrong}");
             assert!(error.next_step().unwrap().contains("batch-rows=500"));

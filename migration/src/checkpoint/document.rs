@@ -1,6 +1,7 @@
 //! Typed values in entries and logs: JSON with the format it is in.
 
 use super::{CheckpointStore, Revision};
+use crate::decode::JsonError;
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,9 @@ pub fn decode<T: Document>(bytes: &[u8]) -> Result<T> {
     let unreadable = || Error::new(ErrorKind::Unreadable, format!("read {}", T::NAME));
     // Two steps: what a later version wrote need not have the fields of this one.
     let head: Head = serde_json::from_slice(bytes).map_err(|error| {
-        unreadable().because(error).hint("the checkpoint store is damaged: restore it from a copy")
+        unreadable()
+            .because(JsonError::from(error))
+            .hint("the checkpoint store is damaged: restore it from a copy")
     })?;
     if head.format > T::FORMAT {
         return Err(unreadable()
@@ -64,7 +67,9 @@ pub fn decode<T: Document>(bytes: &[u8]) -> Result<T> {
             .hint("a later version of midflight wrote it: use that version here too"));
     }
     let body: Body<T> = serde_json::from_slice(bytes).map_err(|error| {
-        unreadable().because(error).hint("the checkpoint store is damaged: restore it from a copy")
+        unreadable()
+            .because(JsonError::from(error))
+            .hint("the checkpoint store is damaged: restore it from a copy")
     })?;
     Ok(body.value)
 }

@@ -4,8 +4,8 @@
 //! from waking up late: what makes that harmless is the fence in the target. So taking a lease over
 //! too early costs work and never a record.
 //!
-//! Call order: [`acquire`] → ( [`Lease::renew`] )* → [`Lease::release`], or [`Lease::keep`] in place
-//! of the renewals.
+//! Call order: [`acquire`] → ( [`Lease::renew`] )* → [`Lease::release`], or [`Lease::keep`] in
+//! place of the renewals.
 
 mod kept;
 

@@ -97,6 +97,16 @@ impl CheckpointStore for MemoryCheckpoint {
             .collect())
     }
 
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let listed = self.list(prefix, after, limit).await?;
+        Ok(listed.into_iter().map(|(key, _)| key).collect())
+    }
+
     async fn append(
         &self,
         log: &str,

@@ -186,6 +186,27 @@ impl MysqlCheckpoint {
         rows.first().map_or(Ok(0), |row| self.number(row, 0))
     }
 
+    async fn listed(
+        &self,
+        sql: &'static str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<MySqlRow>> {
+        let prefix_bytes = prefix.as_bytes();
+        let after = after.unwrap_or("").as_bytes();
+        let mut arguments = self.values(&[prefix_bytes, after, prefix_bytes, prefix_bytes])?;
+        add(&mut arguments, u64::try_from(limit).unwrap_or(u64::MAX))?;
+        let rows = self.rows("list checkpoints", sql, &arguments).await;
+        rows.map_err(|error| error.with("prefix", prefix))
+    }
+
+    /// The key in the first column.
+    fn key(&self, row: &MySqlRow) -> Result<String> {
+        let key = String::from_utf8(self.bytes(row, 0)?);
+        key.map_err(|error| self.unreadable(sqlx::Error::Decode(error.into())))
+    }
+
     fn number(&self, row: &MySqlRow, column: usize) -> Result<u64> {
         row.try_get(column).map_err(|error| self.unreadable(error))
     }
@@ -274,20 +295,18 @@ impl CheckpointStore for MysqlCheckpoint {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Entry)>> {
-        let prefix_bytes = prefix.as_bytes();
-        let after = after.unwrap_or("").as_bytes();
-        let mut arguments = self.values(&[prefix_bytes, after, prefix_bytes, prefix_bytes])?;
-        add(&mut arguments, u64::try_from(limit).unwrap_or(u64::MAX))?;
-        let rows = self.rows("list checkpoints", statement::LIST, &arguments).await;
-        let rows = rows.map_err(|error| error.with("prefix", prefix))?;
-        rows.iter()
-            .map(|row| {
-                let key = String::from_utf8(self.bytes(row, 0)?);
-                let key =
-                    key.map_err(|error| self.unreadable(sqlx::Error::Decode(error.into())))?;
-                Ok((key, self.entry(row, 1)?))
-            })
-            .collect()
+        let rows = self.listed(statement::LIST, prefix, after, limit).await?;
+        rows.iter().map(|row| Ok((self.key(row)?, self.entry(row, 1)?))).collect()
+    }
+
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let rows = self.listed(statement::LIST_KEYS, prefix, after, limit).await?;
+        rows.iter().map(|row| self.key(row)).collect()
     }
 
     async fn append(

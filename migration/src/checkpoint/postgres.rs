@@ -48,6 +48,10 @@ const LIST: &str = "SELECT key, value, revision FROM midflight_checkpoint \
      WHERE migration = $1 AND key >= $2 AND key > $3 AND starts_with(key, $2) \
      ORDER BY key LIMIT $4";
 
+const LIST_KEYS: &str = "SELECT key FROM midflight_checkpoint \
+     WHERE migration = $1 AND key >= $2 AND key > $3 AND starts_with(key, $2) \
+     ORDER BY key LIMIT $4";
+
 const LOG_END: &str = "SELECT coalesce(max(number), 0) FROM midflight_checkpoint_log \
      WHERE migration = $1 AND log = $2";
 
@@ -253,6 +257,24 @@ impl CheckpointStore for PostgresCheckpoint {
         let rows = self.rows("list checkpoints", query).await;
         let rows = rows.map_err(|error| error.with("prefix", prefix))?;
         let listed = rows.iter().map(|row| Ok((row.try_get(0)?, entry(row, 1)?)));
+        listed.collect::<sqlx::Result<_>>().map_err(|error| self.unreadable(error))
+    }
+
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let query = || {
+            self.query(LIST_KEYS)
+                .bind(prefix.to_owned())
+                .bind(after.unwrap_or("").to_owned())
+                .bind(whole(limit as u64))
+        };
+        let rows = self.rows("list checkpoints", query).await;
+        let rows = rows.map_err(|error| error.with("prefix", prefix))?;
+        let listed = rows.iter().map(|row| row.try_get(0));
         listed.collect::<sqlx::Result<_>>().map_err(|error| self.unreadable(error))
     }
 

@@ -3,7 +3,7 @@
 //! A display copy only. The positions that decide what is safe lie in the target.
 
 use super::document::{self, Document};
-use super::{CheckpointStore, Revision};
+use super::{CheckpointStore, Revision, Walk};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::process::Process;
@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Most processes of a phase that are looked at.
-const PROCESSES_MAX: usize = 256;
 
 /// A process that has said nothing for so long is taken for stopped.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10);
@@ -159,11 +156,18 @@ impl Publisher {
         process: &Process,
     ) -> Result<Self> {
         let now = Timestamp::now();
-        for (key, entry) in store.list(&prefix(phase), None, PROCESSES_MAX).await? {
-            // What cannot be read is shown as an error by `status`, and not swept away here.
-            let Ok(seen) = document::decode::<Snapshot>(&entry.value) else { continue };
-            if seen.process.is_gone() || now.since(seen.updated) > FORGOTTEN_AFTER {
-                store.remove(&key, entry.revision).await?;
+        let mut walk = Walk::over(prefix(phase));
+        loop {
+            let page = walk.next(&*store).await?;
+            if page.is_empty() {
+                break;
+            }
+            for (key, entry) in page {
+                // What cannot be read is shown as an error by `status`, and not swept away here.
+                let Ok(seen) = document::decode::<Snapshot>(&entry.value) else { continue };
+                if seen.process.is_gone() || now.since(seen.updated) > FORGOTTEN_AFTER {
+                    store.remove(&key, entry.revision).await?;
+                }
             }
         }
         let key = format!("{}{:032x}", prefix(phase), process.owner.0);
@@ -192,11 +196,17 @@ impl Publisher {
 /// # Errors
 /// Those of the store, and `Unreadable`.
 pub async fn snapshots(store: &dyn CheckpointStore, phase: &str) -> Result<Vec<Snapshot>> {
-    let entries = store.list(&prefix(phase), None, PROCESSES_MAX).await?;
-    let mut snapshots = entries
-        .iter()
-        .map(|(key, entry)| document::decode(&entry.value).map_err(|error| error.with("key", key)))
-        .collect::<Result<Vec<Snapshot>>>()?;
+    let (mut walk, mut snapshots) = (Walk::over(prefix(phase)), Vec::new());
+    loop {
+        let page = walk.next(store).await?;
+        if page.is_empty() {
+            break;
+        }
+        for (key, entry) in &page {
+            let seen: Result<Snapshot> = document::decode(&entry.value);
+            snapshots.push(seen.map_err(|error| error.with("key", key))?);
+        }
+    }
     snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.updated));
     Ok(snapshots)
 }
@@ -207,8 +217,8 @@ fn prefix(phase: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Activity, Publisher, SILENT_AFTER, Snapshot, snapshots};
-    use crate::checkpoint::{CheckpointStore as _, MemoryCheckpoint};
+    use super::{Activity, Publisher, SILENT_AFTER, Snapshot, prefix, snapshots};
+    use crate::checkpoint::{CheckpointStore as _, MemoryCheckpoint, document};
     use crate::clock::Timestamp;
     use crate::process::Process;
     use std::collections::BTreeMap;
@@ -260,6 +270,26 @@ pub(crate) mod tests {
         assert!(seen[0].is_silent(Timestamp::now()), "until then it is shown for what it is");
         Publisher::start(shared, "backfill", &Process::start("backfill")).await.unwrap();
         assert_eq!(store.list("", None, 9).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn however_many_processes_there_were_each_is_seen_and_those_of_long_ago_are_forgotten() {
+        let store = MemoryCheckpoint::new("m");
+        let mut seen = snapshot(&Process::start("backfill"), 1);
+        for number in 0..1_200 {
+            let key = format!("{}{number:032x}", prefix("backfill"));
+            // The last of them lives.
+            let days = if number == 1_199 { 0 } else { 2 };
+            seen.updated = Timestamp(Timestamp::now().0 - days * 24 * 3_600_000_000);
+            document::put(&store, &key, &seen, None).await.unwrap().unwrap();
+        }
+        let all = snapshots(&store, "backfill").await.unwrap();
+        assert_eq!(all.len(), 1_200);
+        let is_silent: Vec<_> = all.iter().map(|s| s.is_silent(Timestamp::now())).collect();
+        assert!(!is_silent[0] && is_silent[1..].iter().all(|&silent| silent));
+        let process = Process::start("backfill");
+        Publisher::start(Arc::new(store.clone()), "backfill", &process).await.unwrap();
+        assert_eq!(snapshots(&store, "backfill").await.unwrap().len(), 1);
     }
 
     #[test]

@@ -18,8 +18,17 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How long a call waits for other processes before it fails as `Busy`. They write for
-/// milliseconds, so this is reached only if one of them is stopped or its disk hangs.
+/// milliseconds, so this is reached only if one of them is stopped, or the disk hangs or is so slow
+/// that others always come first: SQLite keeps no queue of those who wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const LIST: &str = "SELECT key, value, revision FROM entry \
+     WHERE migration = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2 \
+     ORDER BY key LIMIT ?4";
+
+const LIST_KEYS: &str = "SELECT key FROM entry \
+     WHERE migration = ?1 AND key >= ?2 AND key > ?3 AND substr(key, 1, length(?2)) = ?2 \
+     ORDER BY key LIMIT ?4";
 
 /// The checkpoints of one migration, in a SQLite file.
 #[derive(Debug)]
@@ -92,7 +101,8 @@ impl SqliteCheckpoint {
         within(operation, call).await.map_err(|error| open::explain(error, &self.path))
     }
 
-    /// As [`SqliteCheckpoint::call`], for one that writes: what took no answer may have taken effect.
+    /// As [`SqliteCheckpoint::call`], for one that writes: what took no answer may have taken
+    /// effect.
     async fn write<T>(
         &self,
         operation: &'static str,
@@ -107,8 +117,8 @@ impl SqliteCheckpoint {
     }
 
     /// That the file is still the one that was opened. What is written to one that was removed or
-    /// replaced would be seen by nobody, and what is read from it is the past: a reader that took it
-    /// for news would miss every change since.
+    /// replaced would be seen by nobody, and what is read from it is the past: a reader that took
+    /// it for news would miss every change since.
     fn check_identity(&self, operation: &str) -> Result<()> {
         if FileIdentity::of(&self.path).ok() == Some(self.identity) {
             return Ok(());
@@ -122,6 +132,28 @@ impl SqliteCheckpoint {
         let reader = self.reader.lock().await;
         self.check_identity("read checkpoint")?;
         Ok(reader)
+    }
+
+    /// The entries after a key, below a prefix, of which a row each gives something.
+    async fn page<T>(
+        &self,
+        list: &'static str,
+        (prefix, after, limit): (&str, Option<&str>, usize),
+        of_row: impl Fn(&SqliteRow) -> sqlx::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut reader = self.reader().await?;
+        self.call("list checkpoints", async {
+            let rows = sqlx::query(list)
+                .bind(&self.migration)
+                .bind(prefix)
+                .bind(after.unwrap_or(""))
+                .bind(whole(limit as u64))
+                .fetch_all(&mut *reader)
+                .await?;
+            rows.iter().map(of_row).collect()
+        })
+        .await
+        .map_err(|error| error.with("prefix", prefix))
     }
 
     async fn writer(&self) -> Result<Writing<'_>> {
@@ -225,24 +257,17 @@ impl CheckpointStore for SqliteCheckpoint {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Entry)>> {
-        let mut reader = self.reader().await?;
-        self.call("list checkpoints", async {
-            let rows = sqlx::query(
-                "SELECT key, value, revision FROM entry
-                 WHERE migration = ?1 AND key >= ?2 AND key > ?3
-                   AND substr(key, 1, length(?2)) = ?2
-                 ORDER BY key LIMIT ?4",
-            )
-            .bind(&self.migration)
-            .bind(prefix)
-            .bind(after.unwrap_or(""))
-            .bind(whole(limit as u64))
-            .fetch_all(&mut *reader)
-            .await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, entry(row, 1)?))).collect()
-        })
-        .await
-        .map_err(|error| error.with("prefix", prefix))
+        let row = |row: &SqliteRow| Ok((row.try_get(0)?, entry(row, 1)?));
+        self.page(LIST, (prefix, after, limit), row).await
+    }
+
+    async fn list_keys(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        self.page(LIST_KEYS, (prefix, after, limit), |row| row.try_get(0)).await
     }
 
     async fn append(

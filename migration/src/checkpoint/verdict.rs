@@ -115,8 +115,8 @@ impl Document for Verdict {
     const FORMAT: u32 = 1;
 }
 
-/// Appends a verdict. Returns its number, from 1. If the outcome of an earlier attempt is not known,
-/// ask with [`last`] whether the run's verdict is there.
+/// Appends a verdict. Returns its number, from 1. If the outcome of an earlier attempt is not
+/// known, ask with [`last`] whether the run's verdict is there.
 ///
 /// # Errors
 /// Those of the store.

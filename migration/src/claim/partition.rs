@@ -1,11 +1,11 @@
 //! The claim of a consumer on a queue partition.
 
-use super::{ATTEMPTS_MAX, not_set_up, outbid};
+use super::{ATTEMPTS_MAX, Bids, not_set_up};
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Generation, Owner, Position};
 use crate::protocol::Partition;
 use crate::store::Target;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use std::sync::Arc;
 
 /// A partition that was claimed on every instance.
@@ -34,7 +34,7 @@ pub async fn partitions(targets: &[Arc<dyn Target>], partition: &str) -> Result<
 ///
 /// # Errors
 /// `Refused` if an instance is not set up; `Fenced` if others keep claiming it; those of the
-/// target.
+/// target, but never `UnknownOutcome`: a claim may be made again.
 pub async fn claim_partition(
     targets: &[Arc<dyn Target>],
     partition: &str,
@@ -68,23 +68,22 @@ async fn outbid_all(
     owner: Owner,
     start: Option<&Position>,
 ) -> Result<Generation> {
-    let mut seen = 0;
+    let mut bids = Bids::default();
     for _ in 0..ATTEMPTS_MAX {
         let found = partitions(targets, partition).await?;
-        let highest = found.iter().map(|row| row.generation.number).max().unwrap_or(0);
-        let generation = Generation { number: seen.max(highest) + 1, owner };
+        let highest = found.iter().map(|row| row.generation.number).max();
+        let generation = Generation { number: bids.next(highest), owner };
         let claims = targets.iter().map(|target| async {
             match start {
                 Some(start) => target.restart_partition(partition, &generation, start).await,
                 None => target.claim_partition(partition, &generation).await,
             }
         });
-        match outbid(&try_join_all(claims).await?) {
-            Some(number) => seen = number,
-            None => return Ok(generation),
+        if bids.is_taken(generation.number, join_all(claims).await)? {
+            return Ok(generation);
         }
     }
-    Err(Error::new(ErrorKind::Fenced, "claim queue partition: others keep claiming it")
-        .with("partition", partition)
-        .hint("see who is running with `dual-write status`"))
+    let fenced = Error::new(ErrorKind::Fenced, "claim queue partition: others keep claiming it")
+        .hint("see who is running with `dual-write status`");
+    Err(bids.given_up(fenced).with("partition", partition))
 }

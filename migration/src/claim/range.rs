@@ -1,12 +1,12 @@
 //! The claim of a worker of the copy on a range.
 
-use super::{ATTEMPTS_MAX, not_set_up, outbid};
+use super::{ATTEMPTS_MAX, Bids, not_set_up, repeatable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::position::{Generation, Owner};
 use crate::protocol::{Progress, Range, RangeState};
 use crate::store::Target;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use std::sync::Arc;
 
 /// A range that was claimed on every instance.
@@ -37,22 +37,21 @@ impl RangeClaim {
 ///
 /// # Errors
 /// `Refused` if an instance is not set up; `Fenced` if others keep claiming the range; those of
-/// the target.
+/// the target, but never `UnknownOutcome`: a claim may be made again.
 pub async fn claim_range(
     targets: &[Arc<dyn Target>],
     table: &str,
     after: Option<&Key>,
     owner: Owner,
 ) -> Result<RangeClaim> {
-    let mut seen = 0;
+    let mut bids = Bids::default();
     for _ in 0..ATTEMPTS_MAX {
         let until = align(targets, table, after).await?;
         let highest = ranges(targets, table, after).await?;
-        let highest = highest.iter().map(|range| range.epoch.number).max().unwrap_or(0);
-        let epoch = Generation { number: seen.max(highest) + 1, owner };
+        let highest = highest.iter().map(|range| range.epoch.number).max();
+        let epoch = Generation { number: bids.next(highest), owner };
         let claims = targets.iter().map(|target| target.claim_range(table, after, &epoch));
-        if let Some(number) = outbid(&try_join_all(claims).await?) {
-            seen = number;
+        if !bids.is_taken(epoch.number, join_all(claims).await)? {
             continue;
         }
         // Read after the claim: until then an older worker could still move it.
@@ -62,9 +61,9 @@ pub async fn claim_range(
         }
         return Ok(claimed(epoch, after, until, &found));
     }
-    Err(Error::new(ErrorKind::Fenced, "claim range: others keep claiming it")
-        .with("table", table)
-        .hint("see who is running with `backfill locks list`"))
+    let fenced = Error::new(ErrorKind::Fenced, "claim range: others keep claiming it")
+        .hint("see who is running with `backfill locks list`");
+    Err(bids.given_up(fenced).with("table", table))
 }
 
 /// Whether the range that begins after `after` is done on every instance, read now.
@@ -131,7 +130,7 @@ async fn align(
     let mut until: Option<Key> = None;
     for target in targets {
         if let (None, Some(key)) = (target.range(table, after).await?, after) {
-            target.split_range(table, key).await?;
+            target.split_range(table, key).await.map_err(repeatable)?;
         }
         let range = target.range(table, after).await?;
         let range = range.ok_or_else(|| not_set_up(target.name()).with("table", table))?;
@@ -142,7 +141,8 @@ async fn align(
     }
     if let Some(key) = &until {
         // Does nothing where the range ends there already.
-        try_join_all(targets.iter().map(|target| target.split_range(table, key))).await?;
+        let splits = targets.iter().map(|target| target.split_range(table, key));
+        try_join_all(splits).await.map_err(repeatable)?;
     }
     Ok(until)
 }

@@ -3,15 +3,15 @@
 use crate::error::ErrorKind;
 use std::process::ExitCode;
 
-/// How a command ended. A drained `SIGTERM` is [`Exit::Done`] for what runs until it is stopped, and
-/// not for what was stopped before its end.
+/// How a command ended. A drained `SIGTERM` is [`Exit::Done`] for what runs until it is stopped,
+/// and not for what was stopped before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
     /// 0: done, clean, ready.
     Done = 0,
-    /// 1: failed. Also where what a position stands for is gone: messages that were trimmed, another
-    /// topic, partitions that were added.
+    /// 1: failed. Also where what a position stands for is gone: messages that were trimmed,
+    /// another topic, partitions that were added.
     Failed = 1,
     /// 2: the command line or the plan is wrong.
     Usage = 2,

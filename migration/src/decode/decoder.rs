@@ -4,6 +4,7 @@ mod keys;
 mod run;
 mod subject;
 
+use super::course::Course;
 use super::format::TopicFormat;
 use super::outcome::{Change, Changes};
 use super::topic::{SourceTable, Topic};
@@ -67,20 +68,21 @@ impl Decoder {
     /// Stops before a message that nobody may pass without an operator: [`Changes::stop`].
     #[must_use]
     pub fn decode(&self, messages: &[Message]) -> Changes {
-        let mut run = Run::new(self, messages);
-        for index in 0..messages.len() {
-            if !run.message(index) {
-                break;
-            }
-        }
-        run.finish()
+        Run::new(self, messages, None).batch()
+    }
+
+    /// The same for a consumer, which also stops before a message that shows that the source began
+    /// anew.
+    #[must_use]
+    pub fn decode_following(&self, messages: &[Message], course: &mut Course) -> Changes {
+        Run::new(self, messages, Some(course)).batch()
     }
 
     /// Decodes one change of a message: the table, by its place among the layouts, and the change
     /// at `index`. `None` if there is none or it cannot be decoded.
     #[must_use]
     pub fn decode_one(&self, message: &Message, index: u32) -> Option<(usize, Change)> {
-        let mut run = Run::new(self, std::slice::from_ref(message));
+        let mut run = Run::new(self, std::slice::from_ref(message), None);
         run.message(0);
         // Not compacted: a later change of the same record may stand in the same message.
         let tables = run.into_changes().tables.into_iter().enumerate();

@@ -12,6 +12,7 @@ mod router;
 pub(super) use connect::wires;
 
 use super::format::Format;
+use super::json_error::JsonError;
 use super::message::{Ignored, Read};
 use crate::error::{Error, ErrorKind, Result};
 use crate::queue::Message;
@@ -97,6 +98,6 @@ fn problem(problem: &'static str) -> Error {
     Error::new(ErrorKind::Unreadable, "read message").with("problem", problem)
 }
 
-fn not_json(error: serde_json::Error) -> Error {
-    problem("its value is not what its format says").because(error)
+fn not_json(error: impl Into<JsonError>) -> Error {
+    problem("its value is not what its format says").because(error.into())
 }

@@ -32,6 +32,8 @@ pub enum Snapshot {
     No,
     /// A read of a snapshot taken as one.
     Whole,
+    /// A read, of what kind of snapshot is not told. Its version is that of a whole one.
+    Untold,
     /// A read of a snapshot taken in pieces while changes go on.
     Incremental,
 }
@@ -79,7 +81,7 @@ pub(super) fn version(
             bytes.push(&position.to_be_bytes());
             bytes.push(&row.saturating_add(1).to_be_bytes());
         }
-        (Snapshot::Whole, Some(Evidence::Binlog { file, position, .. })) => {
+        (Snapshot::Whole | Snapshot::Untold, Some(Evidence::Binlog { file, position, .. })) => {
             bytes.push(&file.to_be_bytes());
             bytes.push(&position.to_be_bytes());
             bytes.push(&0_u64.to_be_bytes());

@@ -1,5 +1,6 @@
 //! The members of a JSON object, found by name and not yet read.
 
+use super::json_error::JsonError;
 use crate::batch::Schema;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 pub(super) fn columns<'a>(
     schema: &Schema,
     object: &'a str,
-) -> serde_json::Result<Vec<Option<&'a str>>> {
+) -> Result<Vec<Option<&'a str>>, JsonError> {
     let mut found = vec![None; schema.columns.len()];
     // Members come in the order of the table's columns, so the next one is looked for there.
     let mut next = 0;
@@ -34,7 +35,7 @@ pub(super) fn columns<'a>(
 pub(super) fn members<'a, const N: usize>(
     object: &'a str,
     names: [Option<&str>; N],
-) -> serde_json::Result<[Option<&'a str>; N]> {
+) -> Result<[Option<&'a str>; N], JsonError> {
     let mut found = [None; N];
     each(object, |name| names.iter().position(|wanted| *wanted == Some(name))).read(&mut found)?;
     Ok(found)
@@ -50,10 +51,10 @@ struct Members<'a, F> {
 }
 
 impl<'a, F: FnMut(&str) -> Option<usize>> Members<'a, F> {
-    fn read(self, found: &mut [Option<&'a str>]) -> serde_json::Result<()> {
+    fn read(self, found: &mut [Option<&'a str>]) -> Result<(), JsonError> {
         let mut deserializer = serde_json::Deserializer::from_str(self.object);
         Slots { place_of: self.place_of, found }.deserialize(&mut deserializer)?;
-        deserializer.end()
+        Ok(deserializer.end()?)
     }
 }
 

@@ -16,6 +16,9 @@ pub struct TableName<'a> {
     pub table: Option<Cow<'a, str>>,
 }
 
+/// Stands for the operation of a message that names none.
+pub(super) const NO_WORD: &str = "(none)";
+
 /// What a change does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op<'a> {
@@ -25,6 +28,21 @@ pub enum Op<'a> {
     Delete,
     /// A word that the format does not know: a dead letter, with the key if it can be read.
     Unknown(Cow<'a, str>),
+}
+
+/// A word that is not known, as an error may show it: what does not look like one could be a cell
+/// of a row.
+pub(super) fn shown(word: &str) -> &str {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_short = word.len() <= 4;
+    let is_name = word.len() <= 32 && word.starts_with(|first: char| first.is_ascii_alphabetic());
+    if (is_short || is_name) && word.bytes().all(is_word) {
+        word
+    } else if word == NO_WORD {
+        NO_WORD
+    } else {
+        "(no word)"
+    }
 }
 
 /// Key fields beside the row.
@@ -82,8 +100,10 @@ pub struct ChangeMessage<'a> {
     pub evidence: Option<Evidence>,
     /// Whether it was read rather than made.
     pub snapshot: Snapshot,
-    /// When the source made it, by the source's clock.
+    /// When it was made, as far as the message tells.
     pub made_at: Option<Timestamp>,
+    /// Whether that is by the source's own clock, and so the same however often it is sent.
+    pub is_source_time: bool,
     /// The transaction (or GTID) it belongs to.
     pub transaction: Option<Cow<'a, str>>,
     /// Why the row lacks columns that the source has, if the producer says that it does.
@@ -106,6 +126,7 @@ impl<'a> ChangeMessage<'a> {
             evidence: None,
             snapshot: Snapshot::No,
             made_at: None,
+            is_source_time: false,
             transaction: None,
             incomplete: None,
         }

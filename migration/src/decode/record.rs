@@ -2,6 +2,7 @@
 
 use super::codec::Codec;
 use super::fields::columns;
+use super::json_error::JsonError;
 use super::message::KeyFields;
 use super::outcome::Flaw;
 use super::value::value;
@@ -49,7 +50,8 @@ impl Reader<'_> {
             KeyFields::Scalar(raw) => {
                 let raw =
                     serde_json::from_str::<&serde_json::value::RawValue>(raw).map_err(|error| {
-                        Error::new(ErrorKind::Unreadable, "read key").because(error)
+                        Error::new(ErrorKind::Unreadable, "read key")
+                            .because(JsonError::from(error))
                     })?;
                 only(Cow::Borrowed(raw.get()))
             }

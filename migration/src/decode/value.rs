@@ -12,6 +12,7 @@ mod moment;
 
 pub(super) use binary::{encode, hex as from_hex};
 
+use super::json_error::JsonError;
 use super::wire::{Habits, Wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Value;
@@ -62,9 +63,9 @@ impl<'a> Token<'a> {
 pub(super) fn text(raw: &str) -> Result<Cow<'_, str>> {
     match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(content) if !content.contains(['\\', '"']) => Ok(Cow::Borrowed(content)),
-        _ => serde_json::from_str::<String>(raw)
-            .map(Cow::Owned)
-            .map_err(|error| Error::new(ErrorKind::Unreadable, "read JSON string").because(error)),
+        _ => serde_json::from_str::<String>(raw).map(Cow::Owned).map_err(|error| {
+            Error::new(ErrorKind::Unreadable, "read JSON string").because(JsonError::from(error))
+        }),
     }
 }
 

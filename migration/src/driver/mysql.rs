@@ -66,8 +66,8 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the database that `url` leads to, and proves that it can be used. `settings` come after
-    /// the ones that every session has.
+    /// Opens the database that `url` leads to, and proves that it can be used. `settings` come
+    /// after the ones that every session has.
     ///
     /// # Errors
     /// `Plan` if the URL cannot be found or read; `Refused` for a wrong user, password or database;
@@ -102,6 +102,14 @@ impl Database {
     /// An error of this database.
     pub(crate) fn failed(&self, operation: &str, failure: Failure) -> Error {
         failure.into_error(operation).with("server", self.address())
+    }
+
+    /// An error of this database, of a call for which the user may need a privilege of the
+    /// server's: then `grant` says which.
+    pub(crate) fn denied(&self, operation: &str, failure: Failure, grant: &str) -> Error {
+        let is_denied = failure.number() == Some(number::NO_PRIVILEGE);
+        let error = self.failed(operation, failure);
+        if is_denied { error.hint_instead(grant) } else { error }
     }
 
     /// Where it is, for people.
@@ -151,12 +159,8 @@ fn options(url: &ServerUrl) -> Result<(MySqlConnectOptions, String)> {
     }
     // The cause would be safe to show, but says only which part of a URL is wrong.
     let options: MySqlConnectOptions = text.parse().map_err(|_| refused("it is not a URL"))?;
-    let database = match options.get_database() {
-        Some(database) if !database.contains('@') => database.to_owned(),
-        // A part of a password that was not encoded.
-        Some(_) => return Err(refused("the database's name has an @ in it")),
-        None => return Err(refused("it names no database")),
-    };
+    let database =
+        options.get_database().ok_or_else(|| refused("it names no database"))?.to_owned();
     let address = format!("{}:{}/{database}", options.get_host(), options.get_port());
     let options = options
         .pipes_as_concat(false)

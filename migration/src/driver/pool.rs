@@ -6,6 +6,9 @@
 //! caller went away in the middle of an answer. Here a failed or abandoned call closes its
 //! connection: the server rolls back what it had begun, and lets its locks go.
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, ErrorKind, Result};
 use futures::future::BoxFuture;
 use sqlx::{ConnectOptions as _, Connection};
@@ -31,6 +34,10 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// Longest wait for the answer to that, and for a rollback.
 const SHORT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest until a connection is ready, tried or opened and set up: no longer than opening one
+/// takes after another was found dead, whatever the server is slow at.
+const READY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A call that is made with a connection alone.
 pub(crate) type Call<C> = for<'c> fn(&'c mut C) -> BoxFuture<'c, sqlx::Result<()>>;
@@ -97,12 +104,21 @@ impl<C: Connection + 'static> Pool<C> {
                      the number of workers",
                 ));
         };
-        while let Some((mut connection, since)) = self.take_idle() {
+        let ready = timeout(READY_TIMEOUT, self.ready(permit)).await;
+        ready.unwrap_or_else(|elapsed| self.settled("connect to server", Err(elapsed)))
+    }
+
+    /// One that was idle, or a new one.
+    async fn ready(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session<C>> {
+        if let Some((mut connection, since)) = self.take_idle() {
             let is_alive = since.elapsed() <= TRUSTED_FOR
                 || matches!(timeout(SHORT_CALL_TIMEOUT, connection.ping()).await, Ok(Ok(())));
             if is_alive {
                 return Ok(Session::new(self, connection, permit));
             }
+            // The others were idle for longer. Whatever ended this one ended them, and on a network
+            // that drops packets each of them would be waited for.
+            self.forget_idle();
         }
         let connection = timeout(CONNECT_TIMEOUT, self.options.connect.connect()).await;
         let connection = self.settled("connect to server", connection)?;
@@ -115,6 +131,10 @@ impl<C: Connection + 'static> Pool<C> {
 
     fn take_idle(&self) -> Option<(C, Instant)> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn put_back(&self, connection: C) {
@@ -181,9 +201,11 @@ impl<C: Connection + 'static> Session<C> {
         self.is_settled = true;
     }
 
-    /// Closes the connection now.
+    /// Closes the connection now, and lets another be opened: whoever explains what went wrong may
+    /// have to ask the server.
     pub(crate) fn close(&mut self) {
         self.connection = None;
+        self.permit = None;
     }
 
     /// Takes note of how the call ended.
@@ -194,7 +216,7 @@ impl<C: Connection + 'static> Session<C> {
                 Ok(done)
             }
             Err(error) => {
-                self.connection = None;
+                self.close();
                 Err(error)
             }
         }

@@ -70,12 +70,8 @@ fn options(url: &ServerUrl) -> Result<(PgConnectOptions, String)> {
     }
     // The cause would be safe to show, but says only which part of a URL is wrong.
     let options = PgConnectOptions::from_str(text).map_err(|_| refused("it is not a URL"))?;
-    let database = match options.get_database() {
-        Some(database) if !database.contains('@') => database.to_owned(),
-        // A part of a password that was not encoded.
-        Some(_) => return Err(refused("the database's name has an @ in it")),
-        None => return Err(refused("it names no database")),
-    };
+    let database =
+        options.get_database().ok_or_else(|| refused("it names no database"))?.to_owned();
     let address = format!("{}:{}/{database}", options.get_host(), options.get_port());
     let options = options
         .application_name("midflight")

@@ -7,7 +7,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 const VARIABLE: &str = "MIDFLIGHT_FAULT";
 
@@ -52,8 +51,8 @@ pub fn fallible(name: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// Counts a hit, and says whether it is the one. One counter is enough: a process has one fault, for
-/// all points or for one.
+/// Counts a hit, and says whether it is the one. One counter is enough: a process has one fault,
+/// for all points or for one.
 fn is_hit(wanted: u64) -> bool {
     static HITS: AtomicU64 = AtomicU64::new(0);
     HITS.fetch_add(1, Ordering::SeqCst) + 1 == wanted
@@ -76,10 +75,11 @@ fn die() -> ! {
     std::process::abort()
 }
 
+/// To this thread, which therefore stops before it runs on. Of one that goes to the process the
+/// kernel tells the main thread, and on a busy machine this one passes its point before that one
+/// has stopped the others.
 fn freeze() {
-    let _ = kill_process(getpid(), Signal::STOP);
-    // The kernel may stop another thread first; this one must not run on past its point meanwhile.
-    std::thread::sleep(Duration::from_millis(20));
+    let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
 }
 
 fn append(file: &Path, name: &str) {

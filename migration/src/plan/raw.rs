@@ -260,7 +260,7 @@ pub(super) struct RawBackfill {
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) batch_rows_max: u64,
     /// Workers in one process. Left out: 4, and 2 where a target is a SQLite file.
-    #[schemars(range(min = 1, max = 64), extend("default" = 4))]
+    #[schemars(range(min = 1, max = super::BackfillPlan::WORKERS_MAX), extend("default" = 4))]
     pub(super) workers: Option<u64>,
     /// Ranges that a table is split into.
     #[schemars(range(min = 1, max = 65_536))]
@@ -323,8 +323,8 @@ pub(super) struct RawCutover {
 pub(super) struct RawGate {
     /// Most lag of the live path, in milliseconds.
     pub(super) lag_max_ms: u64,
-    /// Oldest verdict that counts, in seconds since its run began. More than a run takes; a run that
-    /// was interrupted longer ago begins anew.
+    /// Oldest verdict that counts, in seconds since its run began. More than a run takes; a run
+    /// that was interrupted longer ago begins anew.
     pub(super) verdict_age_max_s: u64,
     /// Fewest mirrored reads at a stage.
     pub(super) mirrored_min: u64,

@@ -96,14 +96,14 @@ fn lock(raw: &RawLock, engines: &mut Engines) -> Result<LockPlan> {
     Ok(LockPlan { engine: engines.lock(raw)?, wait, lease })
 }
 
-/// A worker waits for the source, the target and its commit in turn, so on servers it takes several to
-/// keep them busy; on one file more than two only queue.
+/// A worker waits for the source, the target and its commit in turn, so on servers it takes several
+/// to keep them busy; on one file more than two only queue.
 fn backfill(raw: &super::raw::RawBackfill, has_file: bool) -> Result<BackfillPlan> {
     let workers = raw.workers.unwrap_or(if has_file { 2 } else { 4 });
     Ok(BackfillPlan {
         batch_bytes_max: size("backfill.batch_bytes_max", raw.batch_bytes_max, 1_024..=16 << 20)?,
         batch_rows_max: size("backfill.batch_rows_max", raw.batch_rows_max, 1..=100_000)?,
-        workers: size("backfill.workers", workers, 1..=64)?,
+        workers: size("backfill.workers", workers, 1..=BackfillPlan::WORKERS_MAX.into())?,
         ranges: size("backfill.ranges", raw.ranges, 1..=65_536)?,
         rate: match raw.rate {
             None => BackfillPlan::RATE_BY_DEFAULT,

@@ -16,8 +16,8 @@ pub struct ServerUrl(Written);
 #[derive(Clone, PartialEq, Eq)]
 enum Written {
     Env(String),
-    /// Its path is absolute. Machines keep the file in different directories, so that what makes two
-    /// plans the same is what was written.
+    /// Its path is absolute. Machines keep the file in different directories, so that what makes
+    /// two plans the same is what was written.
     File {
         written: String,
         path: PathBuf,
@@ -100,9 +100,22 @@ impl ServerUrl {
         };
         match text.trim() {
             "" => Err(problem("there is nothing").hint("put the URL there")),
+            url if ends_its_host_early(url) => {
+                Err(problem("it has an @ behind what ends the host's name").hint(
+                    "percent-encode what is no letter or digit in the password, and an @ anywhere \
+                     else",
+                ))
+            }
             url => Ok(Secret(url.to_owned())),
         }
     }
+}
+
+/// Whether a driver would take a part of a password that was not encoded for the host or the
+/// database, and show it: in `engine://user:pass/word@host/database` the first `/` ends the host.
+fn ends_its_host_early(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once(['/', '?', '#']).is_some_and(|(_, behind)| behind.contains('@'))
 }
 
 impl fmt::Display for ServerUrl {
@@ -192,6 +205,22 @@ mod tests {
         let url = parse("env:MIDFLIGHT_TEST_NO_SUCH_VARIABLE").unwrap();
         let error = url.reveal().unwrap_err();
         assert!(error.to_string().contains("env:MIDFLIGHT_TEST_NO_SUCH_VARIABLE"), "{error}");
+    }
+
+    #[test]
+    fn a_password_that_would_end_the_host_is_refused_without_being_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("url");
+        let reveal = || ServerUrl::parse("file:url", folder.path()).unwrap().reveal();
+        for password in ["hun/ter2", "h@un/ter2", "h@u/n?ter2", "h@u/n#ter2", "hun?t@er2"] {
+            std::fs::write(&path, format!("mysql://app:{password}@db/shop")).unwrap();
+            let error = format!("{:?}", reveal().unwrap_err());
+            assert!(error.contains("percent-encode") && !error.contains("er2"), "{error}");
+        }
+        for password in ["hunter2", "hun@ter2", "hun%2Fter2"] {
+            std::fs::write(&path, format!("mysql://app:{password}@db/shop?charset=utf8")).unwrap();
+            assert!(reveal().is_ok(), "{password}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What `--progress json` prints and `status -o json` contains. The snapshot in the checkpoint store
-/// may change its form with the version of the tool; this does not.
+/// What `--progress json` prints and `status -o json` contains. The snapshot in the checkpoint
+/// store may change its form with the version of the tool; this does not.
 #[derive(Debug, Clone, Serialize)]
 pub struct View {
     schema_version: u32,

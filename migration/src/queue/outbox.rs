@@ -15,9 +15,9 @@
 //! record, because the second of two that change it waits for the first. Over all records they are
 //! not, where transactions run side by side; the reader takes care of that (`horizon`).
 //!
-//! The outbox is only read, but for `register`, `trim` and the clean-up. While a migration runs, only
-//! its `trim` may remove rows: a position names the row it comes after together with a hash of it,
-//! and finding that row gone or changed is how a restored source is noticed.
+//! The outbox is only read, but for `register`, `trim` and the clean-up. While a migration runs,
+//! only its `trim` may remove rows: a position names the row it comes after together with a hash of
+//! it, and finding that row gone or changed is how a restored source is noticed.
 
 mod cell;
 mod consumer;
@@ -114,9 +114,9 @@ impl OutboxQueue {
     /// the privilege PROCESS.
     ///
     /// # Errors
-    /// `Refused` if the table is not fit to be an outbox, see [`mysql_outbox_ddl`], if the server is
-    /// a replica or one of several that are written to, or if the privilege lacks; those of opening
-    /// the database.
+    /// `Refused` if the table is not fit to be an outbox, see [`mysql_outbox_ddl`], if the server
+    /// is a replica or one of several that are written to, or if the privilege lacks; those of
+    /// opening the database.
     pub async fn mysql(
         url: &ServerUrl,
         table: &str,

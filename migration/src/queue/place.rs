@@ -3,6 +3,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Position, Version};
+use crate::source_epoch::how_to_raise;
 use std::cmp::Ordering;
 
 /// Before or after one message of a numbered queue.
@@ -174,10 +175,7 @@ pub(super) fn check_reached(place: Place, evidence: &Evidence) -> Result<()> {
 fn backwards(place: Place) -> Error {
     Error::new(ErrorKind::Lost, "read queue: the source's versions go backwards")
         .with("message", place.number)
-        .hint(
-            "the source was restored, reset or failed over: raise `source.epoch` in the plan by \
-             one, then run `dual-write set-up`",
-        )
+        .hint(how_to_raise("the source was restored, reset or failed over"))
 }
 
 #[cfg(test)]

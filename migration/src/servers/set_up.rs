@@ -35,8 +35,9 @@ impl Servers {
     ///
     /// # Errors
     /// `Refused` if a target table holds records and the plan does not allow it, or a record of the
-    /// source has no key, or the migration was begun with another plan: no instance is touched then,
-    /// and no plan recorded; those of the source, the queue, the checkpoint store and the target.
+    /// source has no key, or the migration was begun with another plan: no instance is touched
+    /// then, and no plan recorded; those of the source, the queue, the checkpoint store and the
+    /// target.
     pub async fn set_up(&self, plan: &Plan) -> Result<Vec<SetUp>> {
         self.check_keys().await?;
         let mut done = Vec::with_capacity(self.targets.len());
@@ -48,8 +49,8 @@ impl Servers {
             done.push(SetUp { instance: target.name().to_owned(), new, starts: Vec::new() });
         }
         let starts = self.start_positions().await?;
-        // After all that may refuse the plan, so that it can still be put right, and before the first
-        // thing that is kept elsewhere on its behalf.
+        // After all that may refuse the plan, so that it can still be put right, and before the
+        // first thing that is kept elsewhere on its behalf.
         plan_record::bind(&*self.checkpoint, plan, &operator()).await?;
         fault::point("set-up.bound");
         for start in &starts {

@@ -10,8 +10,8 @@ use crate::key::Key;
 use futures::future::try_join;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most keys that are passed over in one statement: a fraction of a second, so that no statement runs
-/// into its bound.
+/// Most keys that are passed over in one statement: a fraction of a second, so that no statement
+/// runs into its bound.
 const STEP_MAX: u64 = 500_000;
 
 /// An engine on one table, walked over from either end.
@@ -59,8 +59,8 @@ struct Fronts {
 }
 
 impl Fronts {
-    /// Takes on the next point. Returns where the walk to it begins, at its end of the table if there
-    /// is no key; `None` if no point is left.
+    /// Takes on the next point. Returns where the walk to it begins, at its end of the table if
+    /// there is no key; `None` if no point is left.
     fn begin(&mut self, way: Way) -> Option<Option<Key>> {
         self.left = self.left.checked_sub(1)?;
         let found = match way {

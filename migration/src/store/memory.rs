@@ -63,6 +63,17 @@ impl MemoryDatabase {
         Ok(())
     }
 
+    /// Loses the answer to a commit, after that many more that are answered: it takes place, and
+    /// its caller gets `UnknownOutcome`.
+    pub async fn lose_answer(&self, after: usize) {
+        self.0.write().await.answers_left = Some(after);
+    }
+
+    /// Whether that answer was lost.
+    pub async fn has_lost_answer(&self) -> bool {
+        self.0.read().await.answers_left.is_none()
+    }
+
     /// Everything as it is now.
     pub async fn snapshot(&self) -> MemorySnapshot {
         MemorySnapshot(self.0.read().await.clone())

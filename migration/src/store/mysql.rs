@@ -1,9 +1,9 @@
 //! MySQL and MariaDB: one database is one instance, and one transaction in it one atomic step.
 //!
 //! At READ COMMITTED, where every statement sees what was committed before it. The lock of a range
-//! is a lock on its row: every step takes it before it looks at a guard, so that what the guard says
-//! cannot change any more. (Without it, and at REPEATABLE READ even with it, a plain read of the
-//! guard followed by an insert brings deleted records back.)
+//! is a lock on its row: every step takes it before it looks at a guard, so that what the guard
+//! says cannot change any more. (Without it, and at REPEATABLE READ even with it, a plain read of
+//! the guard followed by an insert brings deleted records back.)
 //!
 //! Statements that change tables end a transaction here, so the side tables are created before the
 //! transaction that marks the migration as set up.
@@ -21,10 +21,9 @@ mod statement;
 mod transaction;
 mod value;
 
-use super::transactional::SHAPE_AGE_MAX;
 use super::{
     Access, Horizon, OpenMode, ReadLimit, SIDE_ROWS_COUNTED_MAX, SideTable, Store,
-    TableDescription, Transaction, Transactional,
+    TableDescription, Transaction, Transactional, WriteMark,
 };
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
@@ -77,15 +76,30 @@ impl MysqlStore {
         })
     }
 
-    /// What the server knows of a table.
+    /// What the server knows of a table, asked in a session of its own if it was not a moment ago.
     async fn shape(&self, table: &str) -> Result<Arc<Shape>> {
-        let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
-        if let Some(shape) = known.as_ref().filter(|it| it.loaded.elapsed() < SHAPE_AGE_MAX) {
-            return Ok(Arc::clone(shape));
+        match self.known_shape(table) {
+            Some(shape) if shape.is_fresh() => Ok(shape),
+            _ => self.load_shape(&mut self.database.session().await?, table).await,
         }
-        let mut session = self.database.session().await?;
-        let mut shape = Shape::load(&mut session, &self.database, table).await?;
-        if let Some(known) = known {
+    }
+
+    /// The same, asked in this session: one that is in a transaction must not wait for another, for
+    /// the others may all be in one that waits.
+    async fn shape_in(&self, session: &mut Session, table: &str) -> Result<Arc<Shape>> {
+        match self.known_shape(table) {
+            Some(shape) if shape.is_fresh() => Ok(shape),
+            _ => self.load_shape(session, table).await,
+        }
+    }
+
+    fn known_shape(&self, table: &str) -> Option<Arc<Shape>> {
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned()
+    }
+
+    async fn load_shape(&self, session: &mut Session, table: &str) -> Result<Arc<Shape>> {
+        let mut shape = Shape::load(session, &self.database, table).await?;
+        if let Some(known) = self.known_shape(table) {
             shape.width = known.width.clone();
         }
         let shape = Arc::new(shape);
@@ -114,10 +128,10 @@ impl MysqlStore {
 
     /// Whether all side tables are there, of this migration or another.
     async fn has_side_tables(&self) -> Result<bool> {
-        let sql = statement::HAS_SIDE_TABLES;
+        let sql = statement::side::HAS_SIDE_TABLES;
         let rows = self.fetch("look into database", sql, MySqlArguments::default()).await?;
         let count = rows.first().map_or(Ok(0), side::count)?;
-        Ok(count == statement::SIDE_TABLES.len() as u64)
+        Ok(count == statement::side::SIDE_TABLES.len() as u64)
     }
 
     /// Creates the side tables where they lack, each by itself: a crash in between leaves some of
@@ -126,7 +140,7 @@ impl MysqlStore {
         if self.has_side_tables().await? {
             return Ok(());
         }
-        for sql in statement::CREATE_SIDE_TABLES {
+        for sql in statement::side::CREATE_SIDE_TABLES {
             session
                 .control(sql)
                 .await
@@ -146,18 +160,18 @@ impl MysqlStore {
         };
         session.begin().await.map_err(failed)?;
         let mut arguments = self.id()?;
-        add(&mut arguments, side::FORMAT)?;
-        session.execute(statement::PUT_FORMAT, arguments).await.map(drop).map_err(failed)
+        side::bind_format(&mut arguments)?;
+        session.execute(statement::side::PUT_FORMAT, arguments).await.map(drop).map_err(failed)
     }
 
     /// Removes the side tables if no migration has rows in them. Nobody can begin to set up
     /// meanwhile.
     async fn drop_if_unused(session: &mut Session) -> Result<(), Failure> {
-        session.control(statement::lock_side_tables()).await?;
-        let sql = statement::count(statement::SIDE_TABLES[0]);
+        session.control(statement::side::lock_side_tables()).await?;
+        let sql = statement::count(statement::side::SIDE_TABLES[0]);
         let rows = session.fetch(sql, MySqlArguments::default()).await?;
         if rows.first().is_some_and(|row| side::count(row).is_ok_and(|left| left == 0)) {
-            session.control(statement::drop_side_tables()).await?;
+            session.control(statement::side::drop_side_tables()).await?;
         }
         session.control("UNLOCK TABLES").await
     }
@@ -210,7 +224,7 @@ impl Store for MysqlStore {
         read::estimate(self, &schema.table).await
     }
 
-    async fn write_mark(&self, table: &str) -> Result<Option<u64>> {
+    async fn write_mark(&self, table: &str) -> Result<Option<WriteMark>> {
         read::write_mark(self, table).await.map(Some)
     }
 
@@ -267,7 +281,8 @@ impl Transactional for MysqlStore {
         if !self.has_side_tables().await? {
             return Ok(false);
         }
-        let rows = self.fetch("read format of side tables", statement::FORMAT, self.id()?).await?;
+        let rows =
+            self.fetch("read format of side tables", statement::side::FORMAT, self.id()?).await?;
         let Some(row) = rows.first() else { return Ok(false) };
         side::check_format(row).map_err(|error| error.with("server", self.database.address()))?;
         self.is_marked.store(true, Ordering::Relaxed);
@@ -275,7 +290,7 @@ impl Transactional for MysqlStore {
     }
 
     fn side_table_statements(&self) -> Vec<String> {
-        statement::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
+        statement::side::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
     }
 
     async fn flush(&self) -> Result<()> {
@@ -286,7 +301,9 @@ impl Transactional for MysqlStore {
         }
         let mut session = self.database.session().await?;
         session.control("FLUSH ENGINE LOGS").await.map_err(|failure| {
-            self.database.failed("make commits durable", failure).hint(
+            self.database.denied(
+                "make commits durable",
+                failure,
                 "set innodb_flush_log_at_trx_commit to 1 on this server, or GRANT RELOAD to the \
                  user",
             )
@@ -308,8 +325,8 @@ impl Transactional for MysqlStore {
         }
         let is_marked = self.is_marked().await?;
         let mut tables = Vec::new();
-        for name in statement::SIDE_TABLES {
-            let sql = statement::count_side(name);
+        for name in statement::side::SIDE_TABLES {
+            let sql = statement::side::count_side(name);
             let mut arguments = self.id()?;
             add(&mut arguments, SIDE_ROWS_COUNTED_MAX)?;
             let rows = self.fetch("count side table", sql, arguments).await?;
@@ -329,8 +346,8 @@ impl Transactional for MysqlStore {
             return Ok(());
         }
         let mut session = self.database.session().await?;
-        for table in statement::SIDE_TABLES.iter().rev() {
-            let sql = statement::clear_side(table);
+        for table in statement::side::SIDE_TABLES.iter().rev() {
+            let sql = statement::side::clear_side(table);
             loop {
                 let removed = session
                     .execute(sql.as_str(), self.id()?)

@@ -17,7 +17,7 @@ mod value;
 use super::transactional::SHAPE_AGE_MAX;
 use super::{
     Access, Horizon, OpenMode, ReadLimit, SIDE_ROWS_COUNTED_MAX, SideTable, Store,
-    TableDescription, Transaction, Transactional,
+    TableDescription, Transaction, Transactional, WriteMark,
 };
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
@@ -132,7 +132,7 @@ impl PostgresStore {
     async fn count_side(&self, table: &str) -> Result<u64> {
         let mut session = self.pool.session().await?;
         let most = i64::try_from(SIDE_ROWS_COUNTED_MAX).unwrap_or(i64::MAX);
-        let sql = AssertSqlSafe(statement::count_side(table));
+        let sql = AssertSqlSafe(statement::side::count_side(table));
         let query = sqlx::query_scalar::<_, i64>(sql).bind(&self.migration).bind(most);
         let rows = bounded(query.fetch_one(session.connection()?)).await;
         Ok(u64::try_from(session.settle("count side tables", rows)?).unwrap_or(0))
@@ -141,7 +141,8 @@ impl PostgresStore {
     /// Removes some of this migration's rows from a side table; returns how many.
     async fn clear_side(&self, table: &str) -> Result<u64> {
         let mut session = self.begin_write().await?;
-        let query = sqlx::query(AssertSqlSafe(statement::clear_side(table))).bind(&self.migration);
+        let query =
+            sqlx::query(AssertSqlSafe(statement::side::clear_side(table))).bind(&self.migration);
         let done = bounded(query.execute(session.connection()?)).await;
         let removed = session.settle("remove side tables", done)?.rows_affected();
         self.commit(&mut session).await.map_err(error::commit_failed)?;
@@ -150,7 +151,7 @@ impl PostgresStore {
 
     async fn has_side_tables(&self) -> Result<bool> {
         let mut session = self.pool.session().await?;
-        let query = sqlx::query_scalar(statement::HAS_SIDE_TABLES);
+        let query = sqlx::query_scalar(statement::side::HAS_SIDE_TABLES);
         let found = bounded(query.fetch_one(session.connection()?)).await;
         session.settle("look for side tables", found)
     }
@@ -217,7 +218,7 @@ impl Store for PostgresStore {
         read::estimate(self, &schema.table).await
     }
 
-    async fn write_mark(&self, table: &str) -> Result<Option<u64>> {
+    async fn write_mark(&self, table: &str) -> Result<Option<WriteMark>> {
         read::write_mark(self, table).await.map(Some)
     }
 
@@ -257,7 +258,7 @@ impl Transactional for PostgresStore {
             Access::SetUp => {
                 let mut session = self.begin_write().await?;
                 lock_set_up(&mut session).await?;
-                for sql in statement::CREATE_SIDE_TABLES {
+                for sql in statement::side::CREATE_SIDE_TABLES {
                     run(&mut session, "create side table", sql.to_owned()).await?;
                 }
                 session
@@ -274,7 +275,7 @@ impl Transactional for PostgresStore {
             return Ok(false);
         }
         let mut session = self.pool.session().await?;
-        let query = sqlx::query(statement::FORMAT).bind(&self.migration);
+        let query = sqlx::query(statement::side::FORMAT).bind(&self.migration);
         let row = bounded(query.fetch_optional(session.connection()?)).await;
         let Some(row) = session.settle("read format of side tables", row)? else {
             return Ok(false);
@@ -285,7 +286,7 @@ impl Transactional for PostgresStore {
     }
 
     fn side_table_statements(&self) -> Vec<String> {
-        statement::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
+        statement::side::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
     }
 
     async fn flush(&self) -> Result<()> {
@@ -296,7 +297,7 @@ impl Transactional for PostgresStore {
         let mut session = self.begin_write().await?;
         run(&mut session, "make commits durable", "SET LOCAL synchronous_commit = on".to_owned())
             .await?;
-        let query = sqlx::query(statement::TOUCH_FORMAT).bind(&self.migration);
+        let query = sqlx::query(statement::side::TOUCH_FORMAT).bind(&self.migration);
         let done = bounded(query.execute(session.connection()?)).await;
         session.settle("make commits durable", done)?;
         self.commit(&mut session).await
@@ -317,7 +318,7 @@ impl Transactional for PostgresStore {
         }
         let is_marked = self.is_marked().await?;
         let mut tables = Vec::new();
-        for name in statement::SIDE_TABLES {
+        for name in statement::side::SIDE_TABLES {
             let rows = self.count_side(name).await?;
             // Another migration's tables without a row of this one are none of its business.
             if is_marked || rows > 0 {
@@ -332,17 +333,17 @@ impl Transactional for PostgresStore {
             return Ok(());
         }
         // The mark of the set-up goes last: until then the rest can be removed again.
-        for table in statement::SIDE_TABLES.iter().rev() {
+        for table in statement::side::SIDE_TABLES.iter().rev() {
             while self.clear_side(table).await? > 0 {}
         }
         let mut session = self.begin_write().await?;
         lock_set_up(&mut session).await?;
-        let sql = AssertSqlSafe(statement::count(statement::SIDE_TABLES[0]));
+        let sql = AssertSqlSafe(statement::count(statement::side::SIDE_TABLES[0]));
         let left = sqlx::query_scalar::<_, i64>(sql).fetch_one(session.connection()?);
         let left = bounded(left).await;
         if session.settle("remove side tables", left)? == 0 {
-            for table in statement::SIDE_TABLES {
-                run(&mut session, "remove side tables", statement::drop_side(table)).await?;
+            for table in statement::side::SIDE_TABLES {
+                run(&mut session, "remove side tables", statement::side::drop_side(table)).await?;
             }
         }
         self.commit(&mut session).await.map_err(error::commit_failed)?;

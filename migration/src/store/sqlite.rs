@@ -109,7 +109,7 @@ impl SqliteStore {
 
     /// Rows of this migration in a side table.
     async fn count_side(&self, table: &str) -> Result<u64> {
-        let count: i64 = sqlx::query_scalar(AssertSqlSafe(statement::count_side(table)))
+        let count: i64 = sqlx::query_scalar(AssertSqlSafe(statement::side::count_side(table)))
             .bind(&self.migration)
             .fetch_one(&self.pools.readers)
             .await
@@ -118,7 +118,7 @@ impl SqliteStore {
     }
 
     async fn has_side_tables(&self) -> Result<bool> {
-        self.exists(statement::HAS_SIDE_TABLES.to_owned()).await
+        self.exists(statement::side::HAS_SIDE_TABLES.to_owned()).await
     }
 
     /// Whether a query finds anything.
@@ -213,7 +213,7 @@ impl Transactional for SqliteStore {
             Access::Write => self.begin_write().await?,
             Access::SetUp => {
                 let mut transaction = self.begin_write().await?;
-                for sql in statement::CREATE_SIDE_TABLES {
+                for sql in statement::side::CREATE_SIDE_TABLES {
                     self.execute(&mut transaction, sql.to_owned()).await?;
                 }
                 transaction
@@ -229,7 +229,7 @@ impl Transactional for SqliteStore {
         if !self.has_side_tables().await? {
             return Ok(false);
         }
-        let row = sqlx::query(statement::FORMAT)
+        let row = sqlx::query(statement::side::FORMAT)
             .bind(&self.migration)
             .fetch_optional(self.reader())
             .await
@@ -241,7 +241,7 @@ impl Transactional for SqliteStore {
     }
 
     fn side_table_statements(&self) -> Vec<String> {
-        statement::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
+        statement::side::CREATE_SIDE_TABLES.map(|sql| format!("{sql};")).to_vec()
     }
 
     async fn flush(&self) -> Result<()> {
@@ -274,7 +274,7 @@ impl Transactional for SqliteStore {
         }
         let is_marked = self.is_marked().await?;
         let mut tables = Vec::new();
-        for name in statement::SIDE_TABLES {
+        for name in statement::side::SIDE_TABLES {
             let rows = self.count_side(name).await?;
             // Another migration's tables without a row of this one are none of its business.
             if is_marked || rows > 0 {
@@ -290,21 +290,21 @@ impl Transactional for SqliteStore {
         }
         let mut transaction = self.begin_write().await?;
         let failed = |error| failed("remove side tables", &self.path, error);
-        for table in statement::SIDE_TABLES {
-            sqlx::query(AssertSqlSafe(statement::clear_side(table)))
+        for table in statement::side::SIDE_TABLES {
+            sqlx::query(AssertSqlSafe(statement::side::clear_side(table)))
                 .bind(&self.migration)
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed)?;
         }
         let left: i64 =
-            sqlx::query_scalar(AssertSqlSafe(statement::count(statement::SIDE_TABLES[0])))
+            sqlx::query_scalar(AssertSqlSafe(statement::count(statement::side::SIDE_TABLES[0])))
                 .fetch_one(&mut *transaction)
                 .await
                 .map_err(failed)?;
         if left == 0 {
-            for table in statement::SIDE_TABLES {
-                self.execute(&mut transaction, statement::drop_side(table)).await?;
+            for table in statement::side::SIDE_TABLES {
+                self.execute(&mut transaction, statement::side::drop_side(table)).await?;
             }
         }
         let committed = transaction.commit().await;

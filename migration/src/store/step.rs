@@ -220,8 +220,8 @@ pub enum SourceRow {
 pub struct SideTable {
     /// Its name.
     pub name: String,
-    /// Rows of this migration in it. An engine that has to look at every row to count them counts no
-    /// further than to [`SIDE_ROWS_COUNTED_MAX`].
+    /// Rows of this migration in it. An engine that has to look at every row to count them counts
+    /// no further than to [`SIDE_ROWS_COUNTED_MAX`].
     pub rows: u64,
 }
 

@@ -1,12 +1,12 @@
 //! Stores whose calls are timed, counted, and made again where that may help.
 //!
 //! Every call to a store may be repeated: reads change nothing, and the steps of a target decide by
-//! the fences that they find. So a store that is busy or away for a moment costs a phase a wait, and
-//! not its life.
+//! the fences that they find. So a store that is busy or away for a moment costs a phase a wait,
+//! and not its life.
 
 use super::{
     AtomicStep, CopyOutcome, CopyStep, Horizon, LiveOutcome, LiveStep, PurgeStep, ReadLimit,
-    RepairStep, SideTable, StartPosition, Store, TableDescription, Target,
+    RepairStep, SideTable, StartPosition, Store, TableDescription, Target, WriteMark,
 };
 use crate::batch::{Batch, Schema};
 use crate::decode::ColumnTraits;
@@ -135,7 +135,7 @@ impl<S: Store + ?Sized> Store for Supervised<S> {
         self.call("shows", || self.inner.shows(horizon)).await
     }
 
-    async fn write_mark(&self, table: &str) -> Result<Option<u64>> {
+    async fn write_mark(&self, table: &str) -> Result<Option<WriteMark>> {
         self.call("write_mark", || self.inner.write_mark(table)).await
     }
 

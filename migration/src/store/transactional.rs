@@ -351,8 +351,9 @@ fn at<E: Store>(engine: &E, error: Error) -> Error {
     error.with("instance", engine.name())
 }
 
-/// A value that the engine cannot store, with the place where it belongs. The live path turns such a
-/// record into a dead letter; the copy stops, because what it leaves out nobody would bring later.
+/// A value that the engine cannot store, with the place where it belongs. The live path turns such
+/// a record into a dead letter; the copy stops, because what it leaves out nobody would bring
+/// later.
 pub(super) fn unwritable(error: Error, schema: &Schema, column: usize, row: &Row<'_>) -> Error {
     let error = error
         .with("table", &schema.table)

@@ -1,7 +1,7 @@
 //! How large the records of a table have been of late.
 //!
-//! A server sends all the records that a scan asks for, whether or not they still fit, so a scan asks
-//! for about as many as its bytes allow.
+//! A server sends all the records that a scan asks for, whether or not they still fit, so a scan
+//! asks for about as many as its bytes allow.
 
 use super::ReadLimit;
 use std::sync::Arc;

@@ -38,6 +38,7 @@ on_every_back_end! {
     a_removal_happens_only_if_the_entry_is_what_was_expected,
     a_listing_is_in_key_order_and_goes_on_where_it_ended,
     a_listing_takes_a_prefix_literally,
+    a_listing_of_keys_is_that_of_the_entries,
     a_log_is_numbered_from_one_without_gaps,
     lines_are_appended_all_or_none_and_only_at_the_expected_end,
     two_migrations_do_not_see_each_other,
@@ -124,6 +125,24 @@ async fn a_listing_takes_a_prefix_literally(place: Box<dyn Place>) {
     for (prefix, expected) in [("a_", "a_1"), ("a%", "a%1"), ("a*", "a*1"), ("é", "é1")] {
         let listed = store.list(prefix, None, 9).await.unwrap();
         assert_eq!(listed.iter().map(|(key, _)| key).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+async fn a_listing_of_keys_is_that_of_the_entries(place: Box<dyn Place>) {
+    let store = place.open("m1").await;
+    for key in ["a/1", "a_1", "a%1", "A/1", "a/10", "a/2", "é/1"] {
+        store.put(key, &vec![7; 300_000], None).await.unwrap();
+    }
+    place.open("m2").await.put("a/3", b"", None).await.unwrap();
+    for prefix in ["", "a", "a/", "a_", "a%", "A", "é", "b"] {
+        for after in [None, Some("a"), Some("a/1"), Some("a/2"), Some("b")] {
+            for limit in [1, 3, 9] {
+                let listed = store.list(prefix, after, limit).await.unwrap();
+                let keys: Vec<String> = listed.into_iter().map(|(key, _)| key).collect();
+                let found = store.list_keys(prefix, after, limit).await.unwrap();
+                assert_eq!(found, keys, "{prefix} {after:?} {limit}");
+            }
+        }
     }
 }
 

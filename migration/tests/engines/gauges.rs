@@ -1,7 +1,7 @@
 //! Gauges of real servers.
 
 use ::servers::shared::{mariadb_database, postgres_database};
-use ::servers::{MariaDb, mariadb};
+use ::servers::{MariaDb, mariadb, postgres};
 use migration::checkpoint::desired::Rate;
 use migration::error::ErrorKind;
 use migration::gauge::{Gauge, watch};
@@ -99,6 +99,24 @@ async fn waits_for(gauge: &Gauge, what: &str, holds: impl Fn(Option<f64>) -> boo
     }
 }
 
+/// Waits until the gauge holds nothing up.
+async fn clears(gauge: &Gauge) {
+    let began = Instant::now();
+    while let Some(obstacle) = gauge.obstacle().await {
+        assert!(began.elapsed() < LIMIT, "{obstacle}");
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Waits until a replica has a table.
+async fn until_there<T, E>(look: impl Fn() -> Result<T, E>) {
+    let began = Instant::now();
+    while look().is_err() {
+        assert!(began.elapsed() < LIMIT, "it does not follow");
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
 #[tokio::test]
 async fn a_replica_tells_how_far_it_lags_and_one_that_has_stopped_tells_nothing() {
     let primary = mariadb().binary_log(1).start().unwrap();
@@ -107,13 +125,33 @@ async fn a_replica_tells_how_far_it_lags_and_one_that_has_stopped_tells_nothing(
     primary.sql("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY)").unwrap();
     let gauge =
         gauge(GaugeServer::Mysql { url: url(&format!("{}mysql", replica.url())) }, None, 0.5);
+    until_there(|| replica.sql("SELECT * FROM d.t")).await;
     waits_for(&gauge, "it never caught up", |lag| lag == Some(0.0)).await;
-    assert_eq!(gauge.obstacle().await, None);
+    clears(&gauge).await;
     replica.sql("STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 3600; START SLAVE").unwrap();
     primary.sql("INSERT INTO d.t VALUES (1)").unwrap();
     waits_for(&gauge, "it never lagged", |lag| lag.is_some_and(|lag| lag >= 1.0)).await;
     assert!(gauge.obstacle().await.unwrap().starts_with("load is "));
     replica.sql("STOP SLAVE").unwrap();
+    assert_eq!(gauge.obstacle().await.unwrap(), "load does not replicate");
+}
+
+#[tokio::test]
+async fn a_standby_of_postgres_tells_how_far_it_lags() {
+    let primary = postgres().start().unwrap();
+    let standby = postgres().start_standby(&primary).unwrap();
+    primary.sql("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+    let gauge = gauge(GaugeServer::Postgres { url: url(&standby.url()) }, None, 0.5);
+    until_there(|| standby.sql("SELECT * FROM t")).await;
+    waits_for(&gauge, "it never caught up", |lag| lag == Some(0.0)).await;
+    clears(&gauge).await;
+    standby.sql("SELECT pg_wal_replay_pause()").unwrap();
+    primary.sql("INSERT INTO t VALUES (1)").unwrap();
+    waits_for(&gauge, "it never lagged", |lag| lag.is_some_and(|lag| lag >= 1.0)).await;
+    assert!(gauge.obstacle().await.unwrap().starts_with("load is "));
+    standby.sql("SELECT pg_wal_replay_resume()").unwrap();
+    waits_for(&gauge, "it never caught up again", |lag| lag == Some(0.0)).await;
+    standby.sql("SELECT pg_promote()").unwrap();
     assert_eq!(gauge.obstacle().await.unwrap(), "load does not replicate");
 }
 

@@ -1,5 +1,5 @@
-//! What an outbox on a server can get wrong: transactions run side by side there, and a lower id may
-//! be committed after a higher one.
+//! What an outbox on a server can get wrong: transactions run side by side there, and a lower id
+//! may be committed after a higher one.
 
 mod gaps;
 mod marks;

@@ -1,7 +1,7 @@
 //! Every type from every engine to every engine: exact both ways, or refused.
 //!
-//! What is refused passes once the plan names a way: `types` takes a source column for another type,
-//! `type` a target column, and `loses` names what may be lost.
+//! What is refused passes once the plan names a way: `types` takes a source column for another
+//! type, `type` a target column, and `loses` names what may be lost.
 
 mod mysql_to_mysql;
 mod mysql_to_postgres;
@@ -20,8 +20,8 @@ use side::{Kind, Side};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What the plan says of the column: the type of the source's, the type of the target's, and what it
-/// may lose.
+/// What the plan says of the column: the type of the source's, the type of the target's, and what
+/// it may lose.
 type Stated = (Option<&'static str>, Option<&'static str>, Option<&'static str>);
 
 /// What becomes of a value.

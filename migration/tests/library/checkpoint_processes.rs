@@ -11,6 +11,10 @@ const NAME: &str = "CHECKPOINT_PROCESSES_NAME";
 /// Writes of each process, each a put and an append: a minute of a phase's own, without its pauses.
 const WRITES: u32 = 100;
 
+/// Where the file lies. What a process says is written outlives its end, whatever the disk; and
+/// that nobody waits too long behind writers without a pause is not promised on a slow one.
+const MEMORY: &str = "/dev/shm";
+
 /// Not a test of its own: the process that the others start. It says each number it has written.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "how this process talks to the test")]
@@ -52,7 +56,7 @@ fn kill_after(mut child: Child, said: usize) -> u32 {
 
 #[tokio::test]
 async fn processes_that_write_at_once_fail_with_no_lock_error_and_lose_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(MEMORY).unwrap();
     let file = folder.path().join("checkpoint.db");
     let names = ["dual-write", "backfill", "verify", "cutover", "reader"];
     let writers: Vec<Child> = names.iter().map(|name| start(&file, name, Stdio::null())).collect();
@@ -69,7 +73,7 @@ async fn processes_that_write_at_once_fail_with_no_lock_error_and_lose_nothing()
 
 #[tokio::test]
 async fn what_a_killed_process_said_it_wrote_is_there_and_the_others_go_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(MEMORY).unwrap();
     let file = folder.path().join("checkpoint.db");
     let mut survivor = start(&file, "survivor", Stdio::null());
     for (name, said) in [("a", 0), ("b", 7), ("c", 30)] {

@@ -14,4 +14,5 @@ mod maxwell;
 mod maxwell_shapes;
 mod plain;
 mod postgres;
+mod private;
 mod router;

@@ -9,6 +9,7 @@ use migration::error::{Error, ErrorKind, Result};
 use migration::process::operator;
 use migration::repair::{RepairItem, Repaired, Repairer};
 use migration::servers::Servers;
+use migration::shutdown::Shutdown;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const BARRIER_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, Default, Serialize)]
 struct Done {
     executed: bool,
+    /// Whether it was told to stop before its end.
+    stopped: bool,
     records: u64,
     written: u64,
     removed: u64,
@@ -42,16 +45,24 @@ impl Report for Done {
                 self.records
             );
         }
+        let next = match self.stopped {
+            true => "stopped; the rest: `verify repair --execute`",
+            false => "compare again: `verify run`",
+        };
         format!(
             "repaired {} records: {} written, {} removed, {} attempts overtaken by live writes{more}\n\
-             compare again: `verify run`",
+             {next}",
             self.records, self.written, self.removed, self.redone
         )
     }
 }
 
 /// Repairs page by page; what is repaired stays repaired, whatever comes after.
-pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
+pub(super) async fn run(
+    shared: &SharedArgs,
+    how: &RepairArgs,
+    shutdown: &Shutdown,
+) -> Result<Exit> {
     let plan = shared.load_plan()?;
     let servers = Servers::open_existing(&plan).await?;
     let records = Records::new(servers.checkpoint.clone());
@@ -81,6 +92,10 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
     let mut done = Done { executed: how.execute, not_kept, ..Done::default() };
     let mut after: Option<String> = None;
     loop {
+        if shutdown.has_begun() {
+            done.stopped = true;
+            break;
+        }
         let mut page = records.differences(&record.id, after.as_deref()).await?;
         let Some((last, _)) = page.last() else {
             break;
@@ -88,16 +103,20 @@ pub(super) async fn run(shared: &SharedArgs, how: &RepairArgs) -> Result<Exit> {
         after = Some(last.clone());
         // What only moves is the live path's to bring.
         page.retain(|(_, difference)| difference.kind != DifferenceKind::Unsettled);
-        done.records += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let records = u64::try_from(page.len()).unwrap_or(u64::MAX);
         if how.execute {
-            let repaired = repair_page(&servers, &repairer, &page).await?;
+            // A repair that is dropped on its way is one that was killed: the next one finishes it.
+            let repairing = repair_page(&servers, &repairer, &page);
+            let Some(repaired) = shutdown.unless_begun(repairing).await else { continue };
+            let repaired = repaired?;
             done.written += repaired.written;
             done.removed += repaired.removed;
             done.redone += repaired.redone;
         }
+        done.records += records;
     }
     print(shared, &done)?;
-    Ok(Exit::Done)
+    Ok(if done.stopped { Exit::NotMet } else { Exit::Done })
 }
 
 async fn repair_page(

@@ -16,8 +16,8 @@ async fn retrying(point: &str) -> (Fixture, SqliteCheckpoint, Frozen) {
 }
 
 /// Why the switch is thrown, by its files.
-fn why(fixture: &Fixture) -> Vec<String> {
-    let found = RollbackFile::new(fixture.rollback_file()).read().unwrap();
+async fn why(fixture: &Fixture) -> Vec<String> {
+    let found = RollbackFile::new(fixture.rollback_file()).read().await.unwrap();
     found.into_iter().map(|rollback| rollback.signed.why).collect()
 }
 
@@ -36,11 +36,11 @@ async fn a_rollback_that_cannot_be_recorded_survives_the_end_of_an_earlier_one()
         drop(lock);
         let ended = frozen.go_on();
         assert_eq!(ended.code(), Some(5), "{point}: it says that it ended nothing");
-        assert_eq!(why(&fixture), ["second"], "{point}");
+        assert_eq!(why(&fixture).await, ["second"], "{point}");
         assert_eq!(stage(&store).await.rolled_back, None, "{point}: it was not recorded");
         // A retry that is given after it ends it like any other.
         assert!(run(&fixture, &["retry", "--yes"], "abort@1000000").success(), "{point}");
-        assert!(why(&fixture).is_empty(), "{point}");
+        assert!(why(&fixture).await.is_empty(), "{point}");
     }
 }
 
@@ -50,7 +50,7 @@ async fn a_rollback_that_is_recorded_while_an_earlier_one_is_ended_stays_latched
         let (fixture, store, frozen) = retrying(point).await;
         assert!(run(&fixture, &["rollback", "--why", "second"], "abort@1000000").success());
         assert_eq!(frozen.go_on().code(), Some(5), "{point}");
-        assert_eq!(why(&fixture), ["second"], "{point}");
+        assert_eq!(why(&fixture).await, ["second"], "{point}");
         let record = stage(&store).await;
         assert_eq!(record.rolled_back.unwrap().signed.why, "second", "{point}");
         assert_eq!(record.stage, Stage::Off);

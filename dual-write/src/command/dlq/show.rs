@@ -32,11 +32,11 @@ impl Whole {
         Ok(Self {
             id: letter.id(),
             headers: letter.headers(),
-            version: letter.version()?.map(|version| version.to_string()),
-            record: letter.record().map(|key| key.to_string()),
+            version: letter.summary.version()?.map(|version| version.to_string()),
+            record: letter.summary.record().map(|key| key.to_string()),
             payload,
             payload_hex,
-            decided_by: letter.decided_by.clone(),
+            decided_by: letter.summary.decided_by.clone(),
         })
     }
 }
@@ -60,7 +60,7 @@ impl Report for Whole {
 
 pub(in crate::command) async fn show(args: &SharedArgs, id: &str) -> Result<Exit> {
     let servers = Servers::open_existing(&args.load_plan()?).await?;
-    let (letter, _) = dead_letter::find(&*servers.checkpoint, id).await?;
+    let letter = dead_letter::find(&*servers.checkpoint, id).await?;
     print(args, &Whole::of(&letter)?)?;
     Ok(Exit::Done)
 }

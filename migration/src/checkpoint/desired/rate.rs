@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 /// How no limit is spelled: in a plan, on the command line, and where it is shown.
 pub const UNLIMITED: &str = "unlimited";
 
-/// The share of a second that may pass in one go: small, so that whoever uses the same servers feels
-/// a rate and not a burst now and then.
+/// The share of a second that may pass in one go: small, so that whoever uses the same servers
+/// feels a rate and not a burst now and then.
 const GOES_PER_SECOND: u32 = 20;
 
 /// A limit on records or changes a second.

@@ -50,6 +50,11 @@ pub(super) const LIST: &str = "SELECT `key`, `value`, `revision` FROM `midflight
      WHERE `migration` = ? AND `key` >= ? AND `key` > ? AND LEFT(`key`, LENGTH(?)) = ? \
      ORDER BY `key` LIMIT ?";
 
+/// Binds as [`LIST`].
+pub(super) const LIST_KEYS: &str = "SELECT `key` FROM `midflight_checkpoint` \
+     WHERE `migration` = ? AND `key` >= ? AND `key` > ? AND LEFT(`key`, LENGTH(?)) = ? \
+     ORDER BY `key` LIMIT ?";
+
 /// Binds migration, log.
 pub(super) const LOG_END: &str =
     "SELECT `number` FROM `midflight_checkpoint_log_end` WHERE `migration` = ? AND `log` = ?";

@@ -4,9 +4,10 @@ use super::Decoder;
 use super::keys::Parts;
 use super::subject::{Failure, Place, Subject};
 use crate::decode::compaction::{Latest, remove_superseded};
+use crate::decode::course::{Course, Step};
 use crate::decode::envelope::{Envelope, read, read_outbox, side_topic, wires};
-use crate::decode::format::Truncates;
-use crate::decode::message::{Ignored, Op, Read};
+use crate::decode::format::{Truncates, Versions};
+use crate::decode::message::{ChangeMessage, Ignored, Op, Read, shown};
 use crate::decode::outcome::{Change, Changes, Flaw, Stop, Undecodable};
 use crate::decode::record::{Reader, incomplete};
 use crate::decode::topic::Of;
@@ -28,17 +29,34 @@ pub(super) struct Run<'d> {
     latest: Vec<Latest>,
     /// The last schemas that came with messages, by table.
     schemas: Vec<(usize, String, Arc<[Wire]>)>,
+    /// The partition's course, where somebody follows it.
+    course: Option<&'d mut Course>,
 }
 
 impl<'d> Run<'d> {
-    pub(super) fn new(decoder: &'d Decoder, messages: &'d [Message]) -> Self {
+    pub(super) fn new(
+        decoder: &'d Decoder,
+        messages: &'d [Message],
+        course: Option<&'d mut Course>,
+    ) -> Self {
         Self {
             decoder,
             messages,
             changes: Changes::none(&decoder.layouts),
             latest: decoder.layouts.iter().map(|_| Latest::default()).collect(),
             schemas: Vec::new(),
+            course,
         }
+    }
+
+    /// Decodes all of them, or as many as may be passed.
+    pub(super) fn batch(mut self) -> Changes {
+        for index in 0..self.messages.len() {
+            if !self.message(index) {
+                break;
+            }
+        }
+        self.finish()
     }
 
     /// Decodes the next message. False: nobody may pass it without an operator.
@@ -64,7 +82,7 @@ impl<'d> Run<'d> {
         self.changes
     }
 
-    pub(super) fn finish(mut self) -> Changes {
+    fn finish(mut self) -> Changes {
         for table in &mut self.changes.tables {
             remove_superseded(&mut table.changes);
         }
@@ -100,6 +118,8 @@ impl<'d> Run<'d> {
                     }
                 }
             }
+            // What one message shows holds for all that it says, and for what comes after it.
+            Read::Change(_) if self.changes.stop.is_some() => {}
             Read::Change(change) => {
                 let made_at = change.made_at.unwrap_or(place.message.made_at);
                 let oldest = self.changes.oldest_made_at.map_or(made_at, |at| at.min(made_at));
@@ -113,6 +133,10 @@ impl<'d> Run<'d> {
                         self.undecodable(place.index, place.failure(error));
                     }
                     Of::Table(table) => {
+                        if let Err(error) = self.follow(place, &change) {
+                            self.changes.stop = Some(Stop { message: place.index, error });
+                            return;
+                        }
                         let subject = Subject { place, table, change: &change };
                         if let Err(failure) = self.change(subject) {
                             self.undecodable(place.index, *failure);
@@ -121,6 +145,19 @@ impl<'d> Run<'d> {
                 }
             }
         }
+    }
+
+    fn follow(&mut self, place: Place<'_>, change: &ChangeMessage<'_>) -> Result<()> {
+        let course =
+            self.course.as_mut().filter(|_| place.topic.versions() == Some(Versions::Source));
+        let (Some(course), Some(evidence), Some(committed_at)) =
+            (course, change.evidence, change.made_at.filter(|_| change.is_source_time))
+        else {
+            return Ok(());
+        };
+        let queued_at = place.message.made_at;
+        let step = Step { evidence, snapshot: change.snapshot, committed_at, queued_at };
+        course.follow(place.source_epoch, &step).map_err(|error| place.located(error))
     }
 
     fn change(&mut self, subject: Subject<'_>) -> Result<(), Box<Failure>> {
@@ -144,7 +181,8 @@ impl<'d> Run<'d> {
             .map_err(|error| subject.failure(index, "its key cannot be read", error, None))?;
         match &change.op {
             Op::Unknown(word) => {
-                let error = Error::new(ErrorKind::Unreadable, "read operation").with("op", word);
+                let error =
+                    Error::new(ErrorKind::Unreadable, "read operation").with("op", shown(word));
                 Err(subject.failure(index, "its op is not known", error, Some(&key)))
             }
             Op::Delete => self.delete(subject, index, key),

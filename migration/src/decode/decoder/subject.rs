@@ -38,6 +38,11 @@ impl Place<'_> {
         Failure { index: 0, flaw: Flaw::Unreadable, error, record: None, version }
     }
 
+    /// An error about the message: where it is, never what it holds.
+    pub(super) fn located(&self, error: Error) -> Error {
+        located(error, self.message, self.topic)
+    }
+
     /// Why nobody may pass this message.
     pub(super) fn truncated(&self, table: &TableName<'_>) -> Error {
         let named = table.table.as_deref().unwrap_or("(not named)");
@@ -112,7 +117,6 @@ impl Subject<'_> {
     }
 }
 
-/// An error about a message: where it is, never what it holds.
 fn located(error: Error, message: &Message, topic: &Topic) -> Error {
     let of = if topic.versions().is_none() { "table" } else { "topic" };
     error.with(of, &message.topic).with("offset", message.offset)

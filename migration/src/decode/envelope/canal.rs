@@ -9,7 +9,7 @@ use super::{Envelope, not_json, problem};
 use crate::clock::Timestamp;
 use crate::decode::evidence::Evidence;
 use crate::decode::fields::Text;
-use crate::decode::message::{Before, ChangeMessage, Ignored, Op, Read, TableName};
+use crate::decode::message::{Before, ChangeMessage, Ignored, Op, Read, TableName, shown};
 use crate::error::Result;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -88,7 +88,7 @@ fn row_change<'a>(flat: &'a Flat<'a>, place: usize, row: &'a str) -> ChangeMessa
     let op = match &*flat.kind.0 {
         "INSERT" | "UPDATE" => Op::Upsert,
         "DELETE" => Op::Delete,
-        other => Op::Unknown(Cow::Borrowed(shown(other))),
+        other => Op::Unknown(Cow::Borrowed(other)),
     };
     let mut change = ChangeMessage::new(op);
     match change.op {
@@ -118,10 +118,4 @@ fn row_change<'a>(flat: &'a Flat<'a>, place: usize, row: &'a str) -> ChangeMessa
         change.incomplete = Some("the producer left the row out, because it was too large");
     }
     change
-}
-
-/// The beginning of a word that is not known: enough to recognise it, not a whole row.
-fn shown(word: &str) -> &str {
-    let end = word.char_indices().nth(32).map_or(word.len(), |(end, _)| end);
-    &word[..end]
 }

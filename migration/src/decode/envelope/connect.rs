@@ -6,6 +6,7 @@ use crate::batch::Schema;
 use crate::decode::column::ColumnKind;
 use crate::decode::fields::{Text, members};
 use crate::decode::format::Decimals;
+use crate::decode::json_error::JsonError;
 use crate::decode::wire::{Unit, Wire};
 use crate::error::Result;
 use serde::Deserialize;
@@ -60,7 +61,7 @@ struct Parameters<'a> {
 /// How the columns are written, by the schema that came with the row: `base` with what it says.
 pub(in crate::decode) fn wires(schema: &Schema, base: &[Wire], text: &str) -> Result<Vec<Wire>> {
     let root: Field<'_> = serde_json::from_str(text)
-        .map_err(|error| problem("its schema cannot be read").because(error))?;
+        .map_err(|error| problem("its schema cannot be read").because(JsonError::from(error)))?;
     let is = |field: &Field<'_>, name: &str| field.field.as_ref().is_some_and(|f| f.0 == name);
     // The envelope's rows are two of its fields; a flattened row is the schema itself.
     let row = root.fields.iter().find(|field| is(field, "after") && !field.fields.is_empty());

@@ -117,6 +117,7 @@ pub(super) fn read(
         change.snapshot = snapshot(source.snapshot.map(RawValue::get), is_read);
         change.evidence = evidence(source);
         change.made_at = source.ts_ms.and_then(millis);
+        change.is_source_time = true;
         change.before = before(format, source, payload.before);
     }
     let transaction = payload.transaction.and_then(|transaction| transaction.id);
@@ -186,6 +187,7 @@ pub(super) fn snapshot(raw: Option<&str>, is_read: bool) -> Snapshot {
     match raw.map(|raw| raw.trim_matches('"')) {
         Some("incremental") => Snapshot::Incremental,
         None | Some("false" | "null") if !is_read => Snapshot::No,
+        None | Some("false" | "null") => Snapshot::Untold,
         _ => Snapshot::Whole,
     }
 }

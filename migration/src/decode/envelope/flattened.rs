@@ -60,15 +60,23 @@ impl<'a> Added<'a> {
     /// JSON, or the bare text of a header; `None` where it lacks or is null.
     fn raw(&self, name: &str) -> Option<&'a str> {
         let place = ADDED.iter().position(|known| *known == name)?;
-        let header = |name: String| {
-            let value = self.envelope.header(&name)?;
-            std::str::from_utf8(value).ok()
-        };
         self.of_source[place]
             .or(self.fields[place])
-            .or_else(|| header(format!("{}source_{name}", self.prefix)))
-            .or_else(|| header(format!("{}{name}", self.prefix)))
+            .or_else(|| self.header(&format!("source_{name}")))
+            .or_else(|| self.header(name))
             .filter(|raw| *raw != "null" && !raw.is_empty())
+    }
+
+    fn header(&self, name: &str) -> Option<&'a str> {
+        let value = self.envelope.header(&format!("{}{name}", self.prefix))?;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// Whether there is a `source.ts_ms`: the envelope's own is when the connector came to it.
+    fn has_source_time(&self) -> bool {
+        let place = ADDED.iter().position(|known| *known == "ts_ms");
+        let field = place.and_then(|place| self.of_source[place]);
+        field.or_else(|| self.header("source_ts_ms")).is_some()
     }
 
     fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>> {
@@ -129,6 +137,7 @@ pub(super) fn read(
         .and_then(number)
         .and_then(|millis| i64::try_from(millis).ok()?.checked_mul(1_000))
         .map(Timestamp);
+    change.is_source_time = added.has_source_time();
     change.transaction = match added.text("transaction_id")? {
         None => added.text("gtid")?,
         found => found,

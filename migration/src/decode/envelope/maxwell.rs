@@ -77,6 +77,7 @@ pub(super) fn read(envelope: &Envelope<'_>, each: &mut dyn FnMut(Read<'_>)) -> R
     change.evidence = evidence(&row);
     let seconds = row.ts.and_then(|ts| number(ts.get())).and_then(|ts| i64::try_from(ts).ok());
     change.made_at = seconds.and_then(|ts| ts.checked_mul(1_000_000)).map(Timestamp);
+    change.is_source_time = true;
     let xid = row.xid.map(|xid| Cow::Borrowed(xid.get()));
     change.transaction = row.gtid.map(|gtid| gtid.0).or(xid);
     let name = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned().into());

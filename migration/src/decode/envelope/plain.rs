@@ -6,7 +6,9 @@ use crate::clock::Timestamp;
 use crate::decode::evidence::Evidence;
 use crate::decode::fields::members;
 use crate::decode::format::{KeyFrom, NullValue, Operation, Place, PlainFormat};
-use crate::decode::message::{Before, ChangeMessage, Ignored, KeyFields, Op, Read, TableName};
+use crate::decode::message::{
+    Before, ChangeMessage, Ignored, KeyFields, NO_WORD, Op, Read, TableName,
+};
 use crate::decode::value::text;
 use crate::error::Result;
 use std::borrow::Cow;
@@ -128,7 +130,7 @@ fn operation<'a>(
 ) -> Result<std::result::Result<Operation, Cow<'a, str>>> {
     let Some(operations) = &format.operations else { return Ok(Ok(Operation::Upsert)) };
     let Some(word) = word(&operations.place, envelope, field)? else {
-        return Ok(Err("(none)".into()));
+        return Ok(Err(NO_WORD.into()));
     };
     Ok(operations.of(&word).ok_or(word))
 }

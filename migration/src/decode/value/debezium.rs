@@ -65,6 +65,11 @@ pub(super) fn value<T>(
             let bare = text.strip_suffix('Z').unwrap_or(text);
             push(moment::text(bare, wire).map_err(|why| problem(token, wire, why))?)
         }
+        (
+            ColumnType::Date | ColumnType::Time | ColumnType::Timestamp | ColumnType::TimestampTz,
+            Token::Nested(_),
+        ) => Err(problem(token, wire, "days and times that are objects are not read")
+            .hint("set time.precision.mode of the connector to adaptive_time_microseconds")),
         _ => json::value(token, wire, push),
     }
 }

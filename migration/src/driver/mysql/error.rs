@@ -16,6 +16,7 @@ pub(crate) mod number {
     pub(crate) const PACKET_TOO_LARGE: u16 = 1153;
     pub(crate) const LOCK_WAIT: u16 = 1205;
     pub(crate) const DEADLOCK: u16 = 1213;
+    pub(crate) const NO_PRIVILEGE: u16 = 1227;
 }
 
 /// A failed call.
@@ -108,33 +109,35 @@ const GRANT: &str = "check user and password in the URL, and the user's GRANTs";
 const CHANGED: &str = "the tables are not what they were when the program started: run `check`";
 const SPACE: &str = "nothing was changed; make room on the server's disk, then go on";
 const VALUE: &str = "the target's column does not take the value: widen it, or mend the value";
+const LOCKED: &str = "another session holds a lock: SELECT * FROM information_schema.innodb_trx shows \
+     which; end it with KILL";
+const NO_NULL: &str = "the record has no value for a column that takes no null; drop NOT NULL in the \
+     target until the migration is over, or mend the source";
+const READ_ONLY: &str = "the server or the session is read-only: is it a replica, or has it failed \
+     over? Name the primary in the plan";
 
 fn classify(number: u16, message: &str) -> (ErrorKind, Option<&'static str>) {
     use ErrorKind::{Busy, Failed, Full, Refused, TimedOut, Unavailable, Unreadable};
     match number {
         number::DEADLOCK | 1020 | 1412 | 1615 => (Busy, None),
-        number::LOCK_WAIT => (
-            Busy,
-            Some(
-                "another session holds a lock: SELECT * FROM information_schema.innodb_trx shows \
-                 which; end it with KILL",
-            ),
-        ),
+        number::LOCK_WAIT => (Busy, Some(LOCKED)),
         1040 | 1203 | 1226 | 1461 => {
             (Busy, Some("the server's limit of connections or statements is reached: raise it"))
         }
-        1290 | 1792 | 1836 => (
-            Refused,
-            Some(
-                "the server or the session is read-only: is it a replica, or has it failed over? \
-                 Name the primary in the plan",
-            ),
-        ),
-        1044 | 1045 | 1129 | 1130 | 1141..=1143 | 1227 | 1370 | 1396 | 1410 | 1698 | 1820 => {
-            (Refused, Some(GRANT))
-        }
+        1290 | 1792 | 1836 => (Refused, Some(READ_ONLY)),
+        1044
+        | 1045
+        | 1129
+        | 1130
+        | 1141..=1143
+        | number::NO_PRIVILEGE
+        | 1370
+        | 1396
+        | 1410
+        | 1698
+        | 1820 => (Refused, Some(GRANT)),
         1049 => (Refused, Some("create the database, or name another one in the URL")),
-        number::NO_SUCH_TABLE | 1048 | 1051 | 1054 | 1072 | 1109 | 1136 | 1176 | 1364 => {
+        number::NO_SUCH_TABLE | 1051 | 1054 | 1072 | 1109 | 1136 | 1176 | 1364 => {
             (Refused, Some(CHANGED))
         }
         number::DUPLICATE | 1022 | 1169 | 1586 | 1859 => (
@@ -151,6 +154,7 @@ fn classify(number: u16, message: &str) -> (ErrorKind, Option<&'static str>) {
                  the migration is over, or mend the source",
             ),
         ),
+        1048 => (Refused, Some(NO_NULL)),
         1665 => (Refused, Some("set binlog_format to ROW or MIXED on this server")),
         1118 | 1264 | 1265 | 1292 | 1366 | 1367 | 1406 | 1411 | 1416 | 3140 => {
             (Unreadable, Some(VALUE))
@@ -208,7 +212,8 @@ impl fmt::Display for Told {
 impl std::error::Error for Told {}
 
 /// `Duplicate entry 'x' for key 'k'` and `Incorrect string value: 'x' for column 'c'` hold a value
-/// between the first quote and the last quote before " for "; `Incorrect DATE value: 'x'` ends with it.
+/// between the first quote and the last quote before " for "; `Incorrect DATE value: 'x'` ends with
+/// it.
 fn without_value(message: &str) -> String {
     let Some(start) = message.find('\'') else { return message.to_owned() };
     match message.rfind("' for ") {
@@ -218,8 +223,8 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// Whether a commit, or a statement that is a transaction of its own, may have taken effect though it
-/// failed so: its end was not reported.
+/// Whether a commit, or a statement that is a transaction of its own, may have taken effect though
+/// it failed so: its end was not reported.
 pub(crate) fn is_unknown(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Failed | ErrorKind::Unavailable | ErrorKind::TimedOut)
 }
@@ -238,6 +243,7 @@ mod tests {
             (1044, ErrorKind::Refused),
             (1290, ErrorKind::Refused),
             (1836, ErrorKind::Refused),
+            (1048, ErrorKind::Refused),
             (1054, ErrorKind::Refused),
             (1146, ErrorKind::Refused),
             (1406, ErrorKind::Unreadable),
@@ -250,6 +256,12 @@ mod tests {
         ] {
             assert_eq!(classify(number, "").0, kind, "{number}");
         }
+    }
+
+    #[test]
+    fn a_null_where_none_fits_is_not_taken_for_another_table() {
+        assert!(classify(1048, "").1.unwrap().contains("NOT NULL"));
+        assert!(classify(1054, "").1.unwrap().contains("run `check`"));
     }
 
     #[test]

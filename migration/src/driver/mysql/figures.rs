@@ -18,7 +18,8 @@ const SETTINGS: &str = "SET SESSION TRANSACTION READ ONLY";
 /// What the server says of its replication.
 const REPLICA_STATUS: &str = "SHOW REPLICA STATUS";
 
-/// The column of that with the lag, as MariaDB and as MySQL calls it: null while replication stands.
+/// The column of that with the lag, as MariaDB and as MySQL calls it: null while replication
+/// stands.
 const REPLICA_LAG: [&str; 2] = ["Seconds_Behind_Master", "Seconds_Behind_Source"];
 
 /// A server that is asked for figures. Connects when it is asked.

@@ -61,8 +61,8 @@ impl Cause {
     }
 }
 
-/// What is said of a value that does not fit often ends with it: `invalid input value for enum mood:
-/// "x"`.
+/// What is said of a value that does not fit often ends with it: `invalid input value for enum
+/// mood: "x"`.
 fn without_value(state: &str, message: &str) -> String {
     match message.find(": \"") {
         Some(colon) if state.starts_with("22") => format!("{}: …", &message[..colon]),
@@ -73,7 +73,12 @@ fn without_value(state: &str, message: &str) -> String {
 fn classify(error: &sqlx::Error) -> (ErrorKind, Option<&'static str>) {
     match error {
         sqlx::Error::Database(_) => by_state(database(error).map_or("", PgDatabaseError::code)),
-        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed => {
+        // A connection that ends in the middle of an answer is a breach of the protocol to the
+        // driver: so a proxy's whose server has just died, before the first byte.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::PoolClosed => {
             (ErrorKind::Unavailable, Some("check that the server runs and can be reached"))
         }
         sqlx::Error::Tls(_) => (
@@ -143,7 +148,7 @@ fn by_state(state: &str) -> (ErrorKind, Option<&'static str>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{by_state, without_value};
+    use super::{by_state, classify, without_value};
     use crate::error::ErrorKind;
 
     #[test]
@@ -156,6 +161,8 @@ mod tests {
 
     #[test]
     fn what_passes_is_tried_again_and_what_does_not_is_not() {
+        let cut_off = sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into());
+        assert_eq!(classify(&cut_off).0, ErrorKind::Unavailable);
         for state in ["40001", "40P01", "55P03", "53300", "57P01", "57P03", "08006"] {
             assert!(by_state(state).0.is_retryable(), "{state}");
         }

@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout};
 /// Longest call, connecting included. A lock that is slower than this is worth less than no lock.
 const CALL_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A call that took longer than this was not held up by Redis alone: the process was stopped, or got
-/// no processor.
+/// A call that took longer than this was not held up by Redis alone: the process was stopped, or
+/// got no processor.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// How long nobody asks after a call without an answer: the copy goes on without the lock after a

@@ -21,7 +21,8 @@ pub(crate) struct RawColumn {
     /// The type of the target column, where the database does not tell it.
     #[serde(rename = "type")]
     pub(crate) column_type: Option<ColumnType>,
-    /// What its values may lose on the way. Without it a value that would lose something is refused.
+    /// What its values may lose on the way. Without it a value that would lose something is
+    /// refused.
     pub(crate) loses: Option<Loss>,
 }
 

@@ -32,8 +32,8 @@ pub(crate) struct RawQueue {
     #[schemars(range(min = 1_000, max = 1_800_000))]
     pub(crate) session_ms: Option<u64>,
     /// Kafka: how long a change that the source shows may take to its topic, in milliseconds: what
-    /// Debezium, or whoever reads the source's log, may lag. `verify` calls no record different that
-    /// has not stood still for as long. Left out: 10,000.
+    /// Debezium, or whoever reads the source's log, may lag. `verify` calls no record different
+    /// that has not stood still for as long. Left out: 10,000.
     #[schemars(range(min = 0, max = 600_000))]
     pub(crate) producer_lag_max_ms: Option<u64>,
     /// Kafka: TLS, where the brokers speak it; may be empty (`[queue.tls]`).

@@ -144,6 +144,9 @@ impl Clients {
         // One message is asked for at a time.
         config.set("queued.min.messages", "1");
         config.set("fetch.message.max.bytes", "65536");
+        // At a partition's end the broker would hold the request, and with it the next look at
+        // another partition: half a second for each by default.
+        config.set("fetch.wait.max.ms", "5");
         create(&config, context)
     }
 

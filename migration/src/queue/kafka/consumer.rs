@@ -31,8 +31,8 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// apply at the same time.
 const WAITING_BATCHES_MAX: usize = 24;
 
-/// A topic that was made anew was away for longer than this. A partition that was silent for so long
-/// is proved again before anything of it is delivered.
+/// A topic that was made anew was away for longer than this. A partition that was silent for so
+/// long is proved again before anything of it is delivered.
 const SILENT: Duration = Duration::from_millis(200);
 
 /// How often a silent partition is looked at: whether its history holds, and whether what lies
@@ -194,9 +194,9 @@ impl KafkaConsumer {
         }
     }
 
-    /// Of a partition of which nothing comes, however much comes of others: whether its history still
-    /// holds, and whether what lies between its position and its end is a message that has yet to
-    /// come, or a gap to pass.
+    /// Of a partition of which nothing comes, however much comes of others: whether its history
+    /// still holds, and whether what lies between its position and its end is a message that has
+    /// yet to come, or a gap to pass.
     async fn look(&mut self) -> Result<Option<Delivery>> {
         let count = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         let interval = LOOK_EVERY.max(LOOK_PAUSE.saturating_mul(count));
@@ -219,7 +219,8 @@ impl KafkaConsumer {
         }
     }
 
-    /// An error that ends the poll. Where messages are gone, the partition is named that lacks them.
+    /// An error that ends the poll. Where messages are gone, the partition is named that lacks
+    /// them.
     async fn explained(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::Lost {
             return error;

@@ -3,7 +3,7 @@
 
 use super::config::{Clients, REQUEST};
 use super::context::Context;
-use super::error::failed;
+use super::error::failed_to_write;
 use crate::dead_letter::{DeadLetter, Mailbox};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault;
@@ -61,7 +61,7 @@ impl KafkaMailbox {
         }
         // The broker has it, on every replica in step, or the batch is not applied.
         self.producer.send(record, QUEUED).await.map(drop).map_err(|(error, _)| {
-            failed("write dead letter to its topic", &error)
+            failed_to_write("write dead letter to its topic", &error)
                 .with("topic", &self.topic)
                 .with("id", letter.id())
         })

@@ -21,6 +21,7 @@ const CERTIFICATE: &str = "check [queue.tls]: the authority that signed the brok
      `brokers`, the client's certificate";
 const PERMISSION: &str =
     "grant the user READ and DESCRIBE on the topics and READ on the group (kafka-acls)";
+const WRITING: &str = "grant the user WRITE and DESCRIBE on the topic (kafka-acls)";
 const TOPIC: &str = "check the topic's name in the plan and that the brokers are the right ones";
 
 pub(super) fn meaning(code: Code) -> Meaning {
@@ -113,6 +114,16 @@ pub(super) fn failed(operation: &str, error: &KafkaError) -> Error {
     }
 }
 
+/// An error of writing to a topic, which needs another permission than reading.
+pub(super) fn failed_to_write(operation: &str, error: &KafkaError) -> Error {
+    match code(error) {
+        Some(Code::TopicAuthorizationFailed) => {
+            Error::new(ErrorKind::Refused, operation).because(error.to_string()).hint(WRITING)
+        }
+        _ => failed(operation, error),
+    }
+}
+
 /// Settings that librdkafka refuses when a client is made. Its text may quote a value, so only the
 /// name of the setting is repeated.
 pub(super) fn settings(error: &KafkaError) -> Option<Error> {
@@ -136,9 +147,19 @@ pub(super) fn offset(raw: i64) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Meaning, meaning};
+    use super::{Meaning, failed, failed_to_write, meaning};
     use crate::error::ErrorKind;
-    use rdkafka::error::RDKafkaErrorCode as Code;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+    #[test]
+    fn who_may_not_write_is_not_told_to_have_reading_allowed() {
+        let error = KafkaError::MessageProduction(Code::TopicAuthorizationFailed);
+        let hint = |error: crate::error::Error| error.next_step().unwrap().to_owned();
+        assert!(hint(failed_to_write("write", &error)).contains("WRITE"));
+        assert!(hint(failed("read", &error)).contains("READ"));
+        let down = KafkaError::MessageProduction(Code::BrokerTransportFailure);
+        assert_eq!(failed_to_write("write", &down).kind(), ErrorKind::Unavailable);
+    }
 
     #[test]
     fn what_nobody_but_an_operator_can_mend_is_never_tried_again() {

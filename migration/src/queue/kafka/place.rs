@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Position;
 use crate::queue::place::{Place, check_epoch};
+use crate::source_epoch::how_to_raise;
 
 /// Bytes of a [`Place`].
 const PLACE_BYTES: usize = 24;
@@ -77,43 +78,38 @@ pub(super) fn check(found: KafkaPlace, held: &Held) -> Result<()> {
         // The words that the other queues have for it: the log is not the one that was left.
         return Err(lost("the source's versions go backwards: the topic ends before the position")
             .with("end", held.high)
-            .hint(ANEW));
+            .hint(anew()));
     }
     if held.low > place.offset() {
         return Err(lost("messages after the position are gone by the topic's retention")
             .with("lowest", held.low)
-            .hint(RETENTION));
+            .hint(format!(
+                "{}. Compare every table, nobody knows what the lost messages changed; and let the \
+                 topic keep its messages longer (retention.ms) than the longest pause",
+                how_to_raise("what those messages changed was not applied")
+            )));
     }
     match (place.dealt, place.witness, held.witness) {
         (0, _, _) | (_, 0, _) | (_, _, None) => Ok(()),
         (_, expected, Some(message)) if expected == message => Ok(()),
-        _ => {
-            Err(lost("the source's versions go backwards: another message is at its place")
-                .hint(ANEW))
-        }
+        _ => Err(lost("the source's versions go backwards: another message is at its place")
+            .hint(anew())),
     }
 }
 
-const ANEW: &str = "the topic was deleted and made anew, or its broker lost its end: raise \
-     `source.epoch` in the plan by one, then run `dual-write set-up` (live writes go on from the \
-     topic's end), then `verify run` and `verify repair --execute` for what was missed";
+fn anew() -> String {
+    how_to_raise("the topic was deleted and made anew, or its broker lost its end")
+}
 
-const RETENTION: &str = "raise `source.epoch` in the plan by one, then run `dual-write set-up` (live \
-     writes go on from the topic's end), then `verify run` and `verify repair --execute`: every \
-     table has to be compared, nobody knows what the lost messages changed. Let the topic keep its \
-     messages longer (retention.ms) than the longest pause";
-
-/// The number of partitions is another than it was: with it goes the order that the positions rest on,
-/// whoever notices first.
+/// The number of partitions is another than it was: with it goes the order that the positions rest
+/// on, whoever notices first.
 pub(super) fn changed(was: u32, now: u32) -> Error {
     Error::new(ErrorKind::Lost, "read queue: the number of the topic's partitions has changed")
         .with("was", was)
         .with("is", now)
-        .hint(
-            "a key may lie in another partition now, and its changes are not in order between the \
-             two: raise `source.epoch` in the plan by one, run `dual-write set-up` (live writes go \
-             on from the end of every partition), then `verify run` and `verify repair --execute`",
-        )
+        .hint(how_to_raise(
+            "a key may lie in another partition now, and its changes are not in order between the two",
+        ))
 }
 
 #[cfg(test)]

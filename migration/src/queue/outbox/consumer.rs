@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// No engine tells when a row arrives, so it is asked: often enough that the lag stays small, rarely
-/// enough that an idle reader costs a hundredth of a core.
+/// No engine tells when a row arrives, so it is asked: often enough that the lag stays small,
+/// rarely enough that an idle reader costs a hundredth of a core.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The one consumer of an outbox.

@@ -100,8 +100,8 @@ impl Horizon {
         rows.iter().take_while(follows).count()
     }
 
-    /// Whether every row up to this id shows to whoever looks after this call, or never will. The id
-    /// must have been given out before.
+    /// Whether every row up to this id shows to whoever looks after this call, or never will. The
+    /// id must have been given out before.
     pub(super) async fn settle(&mut self, reader: &mut dyn Reader, until: u64) -> Result<bool> {
         if self.in_order {
             return Ok(true);

@@ -1,9 +1,9 @@
 //! The outbox of a MySQL or MariaDB source.
 //!
-//! Transactions run side by side, so a lower id may be committed after a higher one. The id is given
-//! out a moment before the row can be seen even by a locking read, so no look at the table tells a
-//! row that is yet to come from one that was rolled back. What tells is who has changed anything
-//! and not committed it: the application writes the outbox row after the data row, in one
+//! Transactions run side by side, so a lower id may be committed after a higher one. The id is
+//! given out a moment before the row can be seen even by a locking read, so no look at the table
+//! tells a row that is yet to come from one that was rolled back. What tells is who has changed
+//! anything and not committed it: the application writes the outbox row after the data row, in one
 //! transaction, so whoever may still fill a gap is among them. The server tells that to users with
 //! the privilege PROCESS.
 

@@ -1,8 +1,9 @@
 //! The outbox of a PostgreSQL source.
 //!
-//! Transactions run side by side, so a lower id may be committed after a higher one. Whoever inserts
-//! holds a lock on the table from before the id is given out until the transaction has ended, and
-//! its rows show before the lock is let go: those who hold it are those who may still fill a gap.
+//! Transactions run side by side, so a lower id may be committed after a higher one. Whoever
+//! inserts holds a lock on the table from before the id is given out until the transaction has
+//! ended, and its rows show before the lock is let go: those who hold it are those who may still
+//! fill a gap.
 
 mod statement;
 mod table;

@@ -118,7 +118,8 @@ proptest! {
 
 #[test]
 fn walks_that_cross_cut_where_they_meet() {
-    // 20 records that were thought to be 60: after one point from either end, five keys lie between.
+    // 20 records that were thought to be 60: after one point from either end, five keys lie
+    // between.
     for turns in [vec![0], vec![1], vec![0, 3], vec![3, 0], vec![1, 2, 0]] {
         let mut parts = cut(&Numbers::new(20, turns), 60, 8);
         parts.sort_unstable();

@@ -12,6 +12,8 @@ pub(super) struct State {
     pub(super) tables: BTreeMap<String, Table>,
     /// By migration.
     pub(super) side: BTreeMap<String, Side>,
+    /// How many commits are answered before the one whose answer is lost.
+    pub(super) answers_left: Option<usize>,
 }
 
 impl State {

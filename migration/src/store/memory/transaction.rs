@@ -247,7 +247,16 @@ impl Transaction for MemoryTransaction {
             self.side().is_set_up = true;
         }
         self.undo.clear();
-        Ok(())
+        if self.access == Access::Read {
+            return Ok(());
+        }
+        match self.state.answers_left.take() {
+            Some(0) => Err(Error::new(ErrorKind::UnknownOutcome, "commit")),
+            left => {
+                self.state.answers_left = left.map(|left| left - 1);
+                Ok(())
+            }
+        }
     }
 }
 

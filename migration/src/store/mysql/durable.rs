@@ -18,9 +18,9 @@ const LSNS: &str = "SHOW GLOBAL STATUS LIKE 'Innodb_lsn_%'";
 const FLUSHED_MAX: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until `MariaDB` has flushed what is committed now. Its `FLUSH ENGINE LOGS` obeys the setting:
-/// at 0 it does nothing, at 2 it leaves the log in the cache of the system. But once a second the
-/// server flushes by itself.
+/// Waits until `MariaDB` has flushed what is committed now. Its `FLUSH ENGINE LOGS` obeys the
+/// setting: at 0 it does nothing, at 2 it leaves the log in the cache of the system. But once a
+/// second the server flushes by itself.
 pub(super) async fn flushed(store: &MysqlStore) -> Result<()> {
     let begun = Instant::now();
     let mut end = None;

@@ -1,7 +1,7 @@
 //! What readers of the binary log may know, and when a query shows it.
 //!
-//! A transaction is in the log before it is visible. MariaDB tells the place in the log that belongs
-//! to a snapshot, so once that has passed the log's end of a moment ago, the snapshot shows
+//! A transaction is in the log before it is visible. MariaDB tells the place in the log that
+//! belongs to a snapshot, so once that has passed the log's end of a moment ago, the snapshot shows
 //! everything that any reader of the log had by then.
 
 use crate::driver::mysql::{Database, Failure, Session};
@@ -11,29 +11,54 @@ use sqlx::Row as _;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 
 const LOGS: &str = "SELECT CAST(@@global.log_bin AS UNSIGNED)";
-const REPLICATES: &str = "SHOW ALL SLAVES STATUS";
+/// Where it replicates from, on MariaDB and on MySQL.
+const REPLICATES: [&str; 2] = ["SHOW ALL SLAVES STATUS", "SHOW REPLICA STATUS"];
+/// The same on MySQL before 8.0.22, to which the other is a syntax error.
+const REPLICATED: &str = "SHOW SLAVE STATUS";
+const SYNTAX: u16 = 1064;
+/// No row where the server was built without Galera.
+const IN_CLUSTER: &str = "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'";
 const END: &str = "SHOW MASTER STATUS";
 const SNAPSHOT: &str = "SHOW STATUS LIKE 'binlog_snapshot_%'";
 
-const GRANT: &str = "GRANT BINLOG MONITOR, REPLICA MONITOR ON *.* TO the source's user";
+/// On MariaDB and on MySQL.
+const GRANT: [&str; 2] = [
+    "GRANT BINLOG MONITOR, REPLICA MONITOR ON *.* TO the source's user",
+    "GRANT REPLICATION CLIENT ON *.* TO the source's user",
+];
 
 pub(super) async fn horizon(database: &Database) -> Result<Horizon> {
-    let failed = |failure: Failure| database.failed("ask for the end of the binary log", failure);
+    const OPERATION: &str = "ask for the end of the binary log";
+    let failed = |failure: Failure| database.failed(OPERATION, failure);
     let mut session = database.session().await?;
     let rows = fetch(&mut session, LOGS).await.map_err(failed)?;
     let logs: u64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(unreadable)?;
-    if logs == 0 {
-        // Nobody can have read of a change but from the application, after its commit.
-        return Ok(Horizon::Now);
-    }
-    if !database.is_mariadb {
+    if logs != 0 && !database.is_mariadb {
         return Err(refused("MySQL does not tell which changes a read shows")
             .hint("read the source from MariaDB, or use an outbox in the source as the queue"));
     }
-    let grant = |failure| failed(failure).hint(GRANT);
-    if !fetch(&mut session, REPLICATES).await.map_err(grant)?.is_empty() {
+    // With a log of its own or without: what the queue holds may come from its primary's.
+    let brand = usize::from(!database.is_mariadb);
+    let grant = |failure: Failure| database.denied(OPERATION, failure, GRANT[brand]);
+    let replicates = match fetch(&mut session, REPLICATES[brand]).await {
+        Err(failure) if failure.number() == Some(SYNTAX) => fetch(&mut session, REPLICATED).await,
+        told => told,
+    };
+    if !replicates.map_err(grant)?.is_empty() {
         return Err(refused("it is a replica, which does not tell what its primary has committed")
             .hint("give the URL of the primary server as the source"));
+    }
+    let rows = fetch(&mut session, IN_CLUSTER).await.map_err(failed)?;
+    let in_cluster: Option<String> =
+        rows.first().map(|row| row.try_get(1)).transpose().map_err(unreadable)?;
+    if in_cluster.is_some_and(|state| state.eq_ignore_ascii_case("ON")) {
+        return Err(refused("it is a node of a Galera cluster, which may show later than another \
+                            node what that has committed")
+            .hint("use an outbox in the source as the queue, and have the service write to this node alone"));
+    }
+    if logs == 0 {
+        // Nobody can have read of a change but from the application, after its commit.
+        return Ok(Horizon::Now);
     }
     let rows = fetch(&mut session, END).await.map_err(grant)?;
     let Some(row) = rows.first() else { return Ok(Horizon::Now) };

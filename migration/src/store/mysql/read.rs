@@ -8,9 +8,9 @@ use crate::batch::{Batch, Schema};
 use crate::driver::mysql::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::store::ReadLimit;
 use crate::store::cut::{self, BothWays};
 use crate::store::walk::{self, Walk};
+use crate::store::{ReadLimit, WriteMark};
 use crate::value::Value;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::{Column as _, Row};
@@ -63,10 +63,11 @@ pub(super) async fn read(store: &MysqlStore, schema: &Arc<Schema>, keys: &[Key])
     Ok(batch)
 }
 
-/// Number of records: exact for small tables, the server's estimate for large ones, whose records it
-/// counts by walking over all of them.
+/// Number of records: exact for small tables, the server's estimate for large ones, whose records
+/// it counts by walking over all of them.
 pub(super) async fn estimate(store: &MysqlStore, table: &str) -> Result<u64> {
-    let estimate = one_count(store, statement::TABLE_ROWS.to_owned(), Some(table)).await?;
+    let estimate =
+        one_count(store, statement::catalogue::TABLE_ROWS.to_owned(), Some(table)).await?;
     if estimate > COUNTED_MAX {
         return Ok(estimate);
     }
@@ -78,8 +79,10 @@ pub(super) async fn estimate(store: &MysqlStore, table: &str) -> Result<u64> {
 }
 
 /// See [`Store::write_mark`](crate::store::Store::write_mark).
-pub(super) async fn write_mark(store: &MysqlStore, table: &str) -> Result<u64> {
-    one_count(store, statement::TABLE_WRITTEN.to_owned(), Some(table)).await
+pub(super) async fn write_mark(store: &MysqlStore, table: &str) -> Result<WriteMark> {
+    let written = statement::catalogue::TABLE_WRITTEN.to_owned();
+    let value = one_count(store, written, Some(table)).await?;
+    Ok(WriteMark { value, counts_rolled_back: false })
 }
 
 async fn one_count(store: &MysqlStore, sql: String, table: Option<&str>) -> Result<u64> {

@@ -5,6 +5,7 @@ use super::value::Storage;
 use crate::batch::Schema;
 use crate::driver::mysql::{Database, Failure, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::transactional::SHAPE_AGE_MAX;
 use crate::store::width::Width;
 use crate::value::ColumnType;
 use sqlx::Row;
@@ -198,7 +199,7 @@ impl Shape {
             super::value::add(&mut arguments, table)?;
             Ok(arguments)
         };
-        let rows = session.fetch(statement::TABLE, name()?).await.map_err(catalogue)?;
+        let rows = session.fetch(statement::catalogue::TABLE, name()?).await.map_err(catalogue)?;
         // The catalogue compares names without case, where the server's file system does not.
         let mut found = None;
         for row in &rows {
@@ -211,14 +212,19 @@ impl Shape {
         };
         let mut json = Vec::new();
         if database.is_mariadb {
-            let rows = session.fetch(statement::TABLE_JSON, name()?).await.map_err(catalogue)?;
+            let rows = session
+                .fetch(statement::catalogue::TABLE_JSON, name()?)
+                .await
+                .map_err(catalogue)?;
             for row in &rows {
                 json.push(row.try_get::<String, _>(0).map_err(decoded)?);
             }
         }
-        let rows = session.fetch(statement::TABLE_COLUMNS, name()?).await.map_err(catalogue)?;
+        let rows =
+            session.fetch(statement::catalogue::TABLE_COLUMNS, name()?).await.map_err(catalogue)?;
         let columns: sqlx::Result<_> = rows.iter().map(|row| column(row, &json)).collect();
-        let rows = session.fetch(statement::TABLE_UNIQUE, name()?).await.map_err(catalogue)?;
+        let rows =
+            session.fetch(statement::catalogue::TABLE_UNIQUE, name()?).await.map_err(catalogue)?;
         Ok(Self {
             table: table.to_owned(),
             engine,
@@ -227,6 +233,11 @@ impl Shape {
             loaded: Instant::now(),
             width: Width::default(),
         })
+    }
+
+    /// Whether it was looked up a moment ago.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.loaded.elapsed() < SHAPE_AGE_MAX
     }
 
     /// How the columns of `schema` store their values.

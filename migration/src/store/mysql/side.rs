@@ -1,100 +1,65 @@
 //! The rows of the side tables, to and from the server.
 
-use super::statement::RANGE_KEY_BYTES_MAX;
+pub(super) use crate::store::side::{
+    bind_format, bind_partition, bind_table, check_format, count, found_guard, key, partition,
+    range,
+};
+
+use super::statement::side::RANGE_KEY_BYTES_MAX;
 use super::value::{add, bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::position::{Generation, Owner, Position, Version};
-use crate::protocol::{Guard, Kind, Partition, Progress, Range, RangeState};
-use crate::store::{FoundGuard, GuardRow, GuardTable};
+use crate::protocol::Range;
+use crate::store::GuardRow;
+use crate::store::side::{self, SideArguments, SideRow, damaged};
 use sqlx::Row;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
-
-/// The format of the side tables that this program writes.
-pub(super) const FORMAT: u32 = 1;
-
-/// Refuses side tables that another program made sense of.
-pub(super) fn check_format(row: &MySqlRow) -> Result<()> {
-    match unsigned(row, 0)? {
-        format if format == u64::from(FORMAT) => Ok(()),
-        newer if newer > u64::from(FORMAT) => {
-            Err(Error::new(ErrorKind::Refused, "use target: a newer program set it up")
-                .with("format", newer)
-                .with("known", FORMAT)
-                .hint("run the version of the programs that began the migration, or a later one"))
-        }
-        _ => Err(damaged("its format is not known")),
-    }
-}
 
 /// Values bound for each guard.
 pub(super) const GUARD_BINDS: usize = 7;
 
-pub(super) fn bind_partition(arguments: &mut MySqlArguments, row: &Partition) -> Result<()> {
-    bind_generation(arguments, &row.generation)?;
-    add(arguments, row.start.as_bytes())?;
-    add(arguments, row.next.as_bytes())
+impl SideRow for MySqlRow {
+    fn maybe_bytes(&self, column: usize) -> Result<Option<&[u8]>> {
+        let raw =
+            self.try_get_raw(column).map_err(|error| damaged("a column lacks").because(error))?;
+        Ok(bytes(raw))
+    }
+
+    fn text(&self, column: usize) -> Result<&str> {
+        let text = std::str::from_utf8(self.bytes(column)?);
+        text.map_err(|_| damaged("a value is not text").with("column", column))
+    }
+
+    /// Little-endian, in as many bytes as the column's type has.
+    fn number(&self, column: usize) -> Result<u64> {
+        let bytes = self.bytes(column)?;
+        if bytes.len() > 8 {
+            return Err(damaged("a value is not of its type").with("column", column));
+        }
+        Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
 }
 
-pub(super) fn partition(row: &MySqlRow) -> Result<Partition> {
-    Ok(Partition {
-        generation: generation(row, 0, 1)?,
-        start: Position::new(blob(row, 2)?)?,
-        next: Position::new(blob(row, 3)?)?,
-    })
-}
+impl SideArguments for MySqlArguments {
+    fn maybe_bytes(&mut self, value: Option<&[u8]>) -> Result<()> {
+        add(self, value)
+    }
 
-fn bind_generation(arguments: &mut MySqlArguments, generation: &Generation) -> Result<()> {
-    add(arguments, generation.number)?;
-    add(arguments, generation.owner.0.to_be_bytes().as_slice())
-}
+    /// As bytes, which the columns hold: no collation makes two names one.
+    fn text(&mut self, value: &str) -> Result<()> {
+        add(self, value.as_bytes())
+    }
 
-fn generation(row: &MySqlRow, number: usize, owner: usize) -> Result<Generation> {
-    Ok(Generation { number: unsigned(row, number)?, owner: Owner(id(blob(row, owner)?)?) })
+    fn number(&mut self, value: u64) -> Result<()> {
+        add(self, value)
+    }
 }
 
 pub(super) fn bind_range(arguments: &mut MySqlArguments, range: &Range) -> Result<()> {
     if let Some(after) = &range.after {
         check_length(after)?;
     }
-    add(arguments, range.after.as_ref().map_or(&[][..], Key::as_bytes))?;
-    add(arguments, range.until.as_ref().map(Key::as_bytes))?;
-    bind_generation(arguments, &range.epoch)?;
-    let state = match range.state {
-        RangeState::Open => "open",
-        RangeState::Copying => "copying",
-        RangeState::Done => "done",
-    };
-    add(arguments, state.as_bytes())?;
-    let (progress, reached) = match &range.progress {
-        Progress::Start => ("start", None),
-        Progress::After(key) => ("after", Some(key.as_bytes())),
-        Progress::End => ("end", None),
-    };
-    add(arguments, progress.as_bytes())?;
-    add(arguments, reached)?;
-    add(arguments, range.batches)
-}
-
-pub(super) fn range(row: &MySqlRow) -> Result<Range> {
-    Ok(Range {
-        after: Some(key(row, 0)?).filter(|after| !after.as_bytes().is_empty()),
-        until: maybe(row, 1)?.map(|bytes| Key::from_bytes(bytes.to_vec())),
-        epoch: generation(row, 2, 3)?,
-        state: match blob(row, 4)? {
-            b"open" => RangeState::Open,
-            b"copying" => RangeState::Copying,
-            b"done" => RangeState::Done,
-            _ => return Err(damaged("a range is in no state that is known")),
-        },
-        progress: match blob(row, 5)? {
-            b"start" => Progress::Start,
-            b"after" => Progress::After(key(row, 6)?),
-            b"end" => Progress::End,
-            _ => return Err(damaged("the progress of a range is not known")),
-        },
-        batches: unsigned(row, 7)?,
-    })
+    side::bind_range(arguments, range)
 }
 
 /// The bounds of a range, the upper one where there is one.
@@ -103,34 +68,14 @@ pub(super) fn bind_bounds(
     source_table: &str,
     range: &Range,
 ) -> Result<()> {
-    add(arguments, source_table.as_bytes())?;
-    add(arguments, range.after.as_ref().map_or(&[][..], Key::as_bytes))?;
-    match &range.until {
-        Some(until) => add(arguments, until.as_bytes()),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn bind_table(arguments: &mut MySqlArguments, table: GuardTable<'_>) -> Result<()> {
-    add(arguments, table.source_table.as_bytes())?;
-    add(arguments, table.target_table.as_bytes())
+    arguments.text(source_table)?;
+    side::bind_after(arguments, range)?;
+    range.until.as_ref().map_or(Ok(()), |until| arguments.bytes(until.as_bytes()))
 }
 
 pub(super) fn bind_guard(arguments: &mut MySqlArguments, key: &Key, row: &GuardRow) -> Result<()> {
     check_length(key)?;
-    add(arguments, key.as_bytes())?;
-    add(arguments, row.guard.version.as_bytes())?;
-    add(
-        arguments,
-        match row.guard.kind {
-            Kind::None => 0_u8,
-            Kind::Present => 1,
-            Kind::Deleted => 2,
-            Kind::Dirty => 3,
-        },
-    )?;
-    let lease = row.lease.map(u128::to_be_bytes);
-    add(arguments, lease.as_ref().map(<[u8; 16]>::as_slice))
+    side::bind_guard(arguments, key, row)
 }
 
 fn check_length(key: &Key) -> Result<()> {
@@ -145,63 +90,5 @@ fn check_length(key: &Key) -> Result<()> {
 
 /// A guard with the key that was asked for.
 pub(super) fn keyed_guard(row: &MySqlRow) -> Result<(Key, GuardRow)> {
-    Ok((key(row, 0)?, guard(row, 1)?))
-}
-
-/// A guard as an interval scan finds it.
-pub(super) fn found_guard(row: &MySqlRow) -> Result<FoundGuard> {
-    let target_table = std::str::from_utf8(blob(row, 1)?)
-        .map_err(|_| damaged("the name of a table is not text"))?;
-    Ok(FoundGuard { key: key(row, 0)?, target_table: target_table.to_owned(), row: guard(row, 2)? })
-}
-
-/// Version, kind and lease, in three columns from `first` on.
-fn guard(row: &MySqlRow, first: usize) -> Result<GuardRow> {
-    let kind = match unsigned(row, first + 1)? {
-        0 => Kind::None,
-        1 => Kind::Present,
-        2 => Kind::Deleted,
-        3 => Kind::Dirty,
-        _ => return Err(damaged("a guard is of no kind that is known")),
-    };
-    let lease = maybe(row, first + 2)?.map(id).transpose()?;
-    Ok(GuardRow { guard: Guard { version: Version::new(blob(row, first)?)?, kind }, lease })
-}
-
-pub(super) fn key(row: &MySqlRow, column: usize) -> Result<Key> {
-    Ok(Key::from_bytes(blob(row, column)?.to_vec()))
-}
-
-pub(super) fn count(row: &MySqlRow) -> Result<u64> {
-    unsigned(row, 0)
-}
-
-fn maybe(row: &MySqlRow, column: usize) -> Result<Option<&[u8]>> {
-    let raw = row.try_get_raw(column).map_err(|error| damaged("a column lacks").because(error))?;
-    Ok(bytes(raw))
-}
-
-fn blob(row: &MySqlRow, column: usize) -> Result<&[u8]> {
-    maybe(row, column)?.ok_or_else(|| damaged("a value is null").with("column", column))
-}
-
-/// Little-endian, in as many bytes as the column's type has.
-fn unsigned(row: &MySqlRow, column: usize) -> Result<u64> {
-    let bytes = blob(row, column)?;
-    if bytes.len() > 8 {
-        return Err(damaged("a value is not of its type").with("column", column));
-    }
-    Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-fn id(bytes: &[u8]) -> Result<u128> {
-    let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| damaged("an id is not of 16 bytes"))?;
-    Ok(u128::from_be_bytes(bytes))
-}
-
-fn damaged(problem: &'static str) -> Error {
-    Error::new(ErrorKind::Unreadable, format!("read side table: {problem}")).hint(
-        "the fences of this instance cannot be trusted: restore it, or remove the side tables and \
-         migrate again",
-    )
+    Ok((side::key(row, 0)?, side::guard(row, 1)?))
 }

@@ -1,5 +1,11 @@
 //! The text of every statement. Identifiers pass [`quoted`], values are bound: nothing else of what
 //! a plan or a database says gets into SQL.
+//!
+//! Statements about records are here; those about the side tables and the server's catalogue have
+//! files of their own.
+
+pub(super) mod catalogue;
+pub(super) mod side;
 
 use crate::batch::Schema;
 use crate::driver::mysql::quoted;
@@ -86,8 +92,8 @@ pub(super) fn scan(schema: &Schema, index: Option<&str>, bounds: Bounds) -> Stri
     format!("SELECT {columns} {}", in_key_order(schema, index, bounds, "LIMIT ?"))
 }
 
-/// The key that lies some keys after the lower one: binds as [`scan`] does, with the number of keys to
-/// pass over in place of the limit.
+/// The key that lies some keys after the lower one: binds as [`scan`] does, with the number of keys
+/// to pass over in place of the limit.
 pub(super) fn key_after(schema: &Schema, index: Option<&str>, bounds: Bounds) -> String {
     let columns = names(schema, schema.key.iter().copied());
     format!("SELECT {columns} {}", in_key_order(schema, index, bounds, "LIMIT 1 OFFSET ?"))
@@ -243,249 +249,6 @@ pub(super) fn count(table: &str) -> String {
 pub(super) fn any(table: &str) -> String {
     format!("SELECT 1 FROM {} LIMIT 1", quoted(table))
 }
-
-/// The side tables, in the order in which they are listed. Every key begins with the migration.
-pub(super) const SIDE_TABLES: [&str; 4] =
-    ["midflight_format", "midflight_guard", "midflight_partition", "midflight_range"];
-
-/// Longest key of a range or a guard: with the names before and after it in the primary key it is
-/// below InnoDB's 3,072 bytes.
-pub(super) const RANGE_KEY_BYTES_MAX: usize = 2400;
-
-/// What creates them. Bytes everywhere, which sort by bytes whatever the server's collation is.
-pub(super) const CREATE_SIDE_TABLES: [&str; 4] = [
-    "CREATE TABLE IF NOT EXISTS `midflight_format` (\
-     `migration` VARBINARY(64) NOT NULL PRIMARY KEY, `version` INT UNSIGNED NOT NULL) \
-     ENGINE = InnoDB ROW_FORMAT = DYNAMIC",
-    // kind: 0 lease only, 1 present, 2 deleted, 3 dirty.
-    "CREATE TABLE IF NOT EXISTS `midflight_guard` (\
-     `migration` VARBINARY(64) NOT NULL, `source_table` VARBINARY(256) NOT NULL, \
-     `range_key` VARBINARY(2400) NOT NULL, `target_table` VARBINARY(256) NOT NULL, \
-     `version` VARBINARY(32) NOT NULL, `kind` TINYINT UNSIGNED NOT NULL, `lease` BINARY(16), \
-     PRIMARY KEY (`migration`, `source_table`, `range_key`, `target_table`)) \
-     ENGINE = InnoDB ROW_FORMAT = DYNAMIC",
-    "CREATE TABLE IF NOT EXISTS `midflight_partition` (\
-     `migration` VARBINARY(64) NOT NULL, `partition` VARBINARY(512) NOT NULL, \
-     `generation` BIGINT UNSIGNED NOT NULL, `owner` BINARY(16) NOT NULL, \
-     `start` VARBINARY(32) NOT NULL, `next` VARBINARY(32) NOT NULL, \
-     PRIMARY KEY (`migration`, `partition`)) ENGINE = InnoDB ROW_FORMAT = DYNAMIC",
-    // after: the exclusive lower bound, empty for none, names the range.
-    "CREATE TABLE IF NOT EXISTS `midflight_range` (\
-     `migration` VARBINARY(64) NOT NULL, `source_table` VARBINARY(256) NOT NULL, \
-     `after` VARBINARY(2400) NOT NULL, `until` VARBINARY(2400), \
-     `epoch` BIGINT UNSIGNED NOT NULL, `owner` BINARY(16) NOT NULL, \
-     `state` VARBINARY(16) NOT NULL, `progress` VARBINARY(16) NOT NULL, \
-     `reached` VARBINARY(2400), `batches` BIGINT UNSIGNED NOT NULL, \
-     PRIMARY KEY (`migration`, `source_table`, `after`)) ENGINE = InnoDB ROW_FORMAT = DYNAMIC",
-];
-
-/// How many of the side tables are there.
-pub(super) const HAS_SIDE_TABLES: &str = "SELECT count(*) FROM information_schema.tables \
-     WHERE table_schema = DATABASE() AND table_name IN \
-     ('midflight_format', 'midflight_guard', 'midflight_partition', 'midflight_range')";
-
-/// The format of a migration's side tables: binds the migration.
-pub(super) const FORMAT: &str = "SELECT `version` FROM `midflight_format` WHERE `migration` = ?";
-
-/// Marks a migration as set up, and locks the mark until the transaction ends, so that of two
-/// set-ups one waits for the other: binds migration, version.
-pub(super) const PUT_FORMAT: &str = "INSERT INTO `midflight_format` (`migration`, `version`) \
-     VALUES (?, ?) ON DUPLICATE KEY UPDATE `migration` = `migration`";
-
-/// How a row that is read is locked until the transaction ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    None,
-    /// MySQL 8 knows this form of `FOR SHARE` too.
-    Shared,
-    Exclusive,
-}
-
-impl Lock {
-    fn clause(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Shared => " LOCK IN SHARE MODE",
-            Self::Exclusive => " FOR UPDATE",
-        }
-    }
-}
-
-/// Binds migration, partition.
-pub(super) fn partition(lock: Lock) -> String {
-    format!(
-        "SELECT `generation`, `owner`, `start`, `next` FROM `midflight_partition` \
-         WHERE `migration` = ? AND `partition` = ?{}",
-        lock.clause()
-    )
-}
-
-/// Binds migration, partition, generation, owner, start, next.
-pub(super) const PUT_PARTITION: &str = "INSERT INTO `midflight_partition` \
-     (`migration`, `partition`, `generation`, `owner`, `start`, `next`) VALUES (?, ?, ?, ?, ?, ?) \
-     ON DUPLICATE KEY UPDATE `generation` = VALUES(`generation`), `owner` = VALUES(`owner`), \
-     `start` = VALUES(`start`), `next` = VALUES(`next`)";
-
-const RANGE_COLUMNS: &str =
-    "`after`, `until`, `epoch`, `owner`, `state`, `progress`, `reached`, `batches`";
-
-/// Ranges by their lower bounds: binds migration, source table, `count` bounds. A lock on a whole
-/// unique key touches that row and nothing beside it; an interval would wait for the next range too.
-pub(super) fn ranges(count: usize, lock: Lock) -> String {
-    format!(
-        "SELECT {RANGE_COLUMNS} FROM `midflight_range` \
-         WHERE `migration` = ? AND `source_table` = ? AND `after` IN {} ORDER BY `after`{}",
-        placeholders(count),
-        lock.clause()
-    )
-}
-
-/// Ranges whose lower bound lies after another: binds migration, source table, bound, limit.
-pub(super) fn ranges_after(is_first_page: bool) -> String {
-    let compare = if is_first_page { ">=" } else { ">" };
-    format!(
-        "SELECT {RANGE_COLUMNS} FROM `midflight_range` WHERE `migration` = ? \
-         AND `source_table` = ? AND `after` {compare} ? ORDER BY `after` LIMIT ?"
-    )
-}
-
-/// The lower bounds of the ranges that hold keys of an interval: binds migration, source table,
-/// first key, and then migration, source table, first key, last key. Ranges follow one another, so
-/// the first of them is the last that begins before the interval.
-pub(super) const RANGES_OF: &str = "(SELECT `after` FROM `midflight_range` \
-     WHERE `migration` = ? AND `source_table` = ? AND `after` < ? ORDER BY `after` DESC LIMIT 1) \
-     UNION ALL (SELECT `after` FROM `midflight_range` WHERE `migration` = ? \
-     AND `source_table` = ? AND `after` >= ? AND `after` < ?) ORDER BY `after`";
-
-/// Binds migration, source table and the columns of a range.
-pub(super) const PUT_RANGE: &str = "INSERT INTO `midflight_range` (`migration`, `source_table`, \
-     `after`, `until`, `epoch`, `owner`, `state`, `progress`, `reached`, `batches`) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE `until` = VALUES(`until`), \
-     `epoch` = VALUES(`epoch`), `owner` = VALUES(`owner`), `state` = VALUES(`state`), \
-     `progress` = VALUES(`progress`), `reached` = VALUES(`reached`), \
-     `batches` = VALUES(`batches`)";
-
-/// Guards by key: binds migration, source table, target table and `count` range keys.
-pub(super) fn guards(count: usize, lock: Lock) -> String {
-    format!(
-        "SELECT `range_key`, `version`, `kind`, `lease` FROM `midflight_guard` \
-         WHERE `migration` = ? AND `source_table` = ? AND `target_table` = ? \
-         AND `range_key` IN {} ORDER BY `range_key`{}",
-        placeholders(count),
-        lock.clause()
-    )
-}
-
-/// Guards of an interval: binds migration, source table, first key, last key, limit.
-pub(super) const GUARDS_BETWEEN: &str = "SELECT `range_key`, `target_table`, `version`, `kind`, `lease` FROM `midflight_guard` \
-     WHERE `migration` = ? AND `source_table` = ? AND `range_key` >= ? AND `range_key` <= ? \
-     ORDER BY `range_key`, `target_table` LIMIT ?";
-
-/// Writes guards that are not there: binds `count` times migration, source table, target table,
-/// range key, version, kind, lease.
-pub(super) fn insert_guards(count: usize) -> String {
-    format!(
-        "INSERT INTO `midflight_guard` (`migration`, `source_table`, `target_table`, `range_key`, \
-         `version`, `kind`, `lease`) VALUES {}",
-        rows(count, 7)
-    )
-}
-
-/// Writes guards, new or not: binds as [`insert_guards`].
-pub(super) fn put_guards(count: usize) -> String {
-    format!(
-        "{} ON DUPLICATE KEY UPDATE `version` = VALUES(`version`), `kind` = VALUES(`kind`), \
-         `lease` = VALUES(`lease`)",
-        insert_guards(count)
-    )
-}
-
-/// Guards of a range: binds migration, source table, the lower bound, the upper one if there is one.
-fn guards_of_range(has_upper: bool) -> String {
-    let upper = if has_upper { " AND `range_key` <= ?" } else { "" };
-    format!("`migration` = ? AND `source_table` = ? AND `range_key` > ?{upper}")
-}
-
-/// Removes guards of a range that are not dirty: binds as [`guards_of_range`], then the highest
-/// version and the limit.
-pub(super) fn delete_guards(has_upper: bool) -> String {
-    format!(
-        "DELETE FROM `midflight_guard` WHERE {} AND `version` <= ? AND `kind` <> 3 \
-         ORDER BY `range_key`, `target_table` LIMIT ?",
-        guards_of_range(has_upper)
-    )
-}
-
-/// Number of dirty guards of a range: binds as [`guards_of_range`].
-pub(super) fn count_dirty(has_upper: bool) -> String {
-    format!(
-        "SELECT CAST(count(*) AS UNSIGNED) FROM `midflight_guard` WHERE {} AND `kind` = 3",
-        guards_of_range(has_upper)
-    )
-}
-
-/// A migration's rows in a side table, counted up to a number: binds the migration, the number.
-pub(super) fn count_side(table: &str) -> String {
-    format!(
-        "SELECT count(*) FROM (SELECT 1 FROM {} WHERE `migration` = ? LIMIT ?) AS found",
-        quoted(table)
-    )
-}
-
-/// Removes some of them: binds the migration. In parts, so that no transaction is huge.
-pub(super) fn clear_side(table: &str) -> String {
-    format!("DELETE FROM {} WHERE `migration` = ? LIMIT 10000", quoted(table))
-}
-
-/// Keeps everybody else away from the side tables.
-pub(super) fn lock_side_tables() -> String {
-    let tables = SIDE_TABLES.map(|table| format!("{} WRITE", quoted(table)));
-    format!("LOCK TABLES {}", tables.join(", "))
-}
-
-/// Removes the side tables.
-pub(super) fn drop_side_tables() -> String {
-    format!("DROP TABLE IF EXISTS {}", SIDE_TABLES.map(quoted).join(", "))
-}
-
-/// Tables of a name, in whatever case, with their engine: binds the name.
-pub(super) const TABLE: &str = "SELECT CAST(table_name AS CHAR), \
-     CAST(coalesce(engine, '') AS CHAR) FROM information_schema.tables \
-     WHERE table_schema = DATABASE() AND table_name = ? AND engine IS NOT NULL";
-
-/// About how many records a table has: binds its name.
-pub(super) const TABLE_ROWS: &str = "SELECT CAST(coalesce(max(table_rows), 0) AS UNSIGNED) \
-     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
-
-/// The second in which a table was last written to, as long as it is in the server's memory: binds
-/// its name.
-pub(super) const TABLE_WRITTEN: &str = "SELECT \
-     CAST(coalesce(max(unix_timestamp(update_time)), 0) AS UNSIGNED) \
-     FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
-
-/// Its columns but those that the server computes: binds its name.
-pub(super) const TABLE_COLUMNS: &str = "SELECT CAST(column_name AS CHAR), \
-     CAST(data_type AS CHAR), CAST(column_type AS CHAR), \
-     CAST(is_nullable = 'YES' AS SIGNED), \
-     CAST(character_maximum_length AS UNSIGNED), CAST(collation_name AS CHAR), \
-     CAST(numeric_scale AS UNSIGNED), CAST(datetime_precision AS UNSIGNED), \
-     CAST(extra AS CHAR) FROM information_schema.columns \
-     WHERE table_schema = DATABASE() AND table_name = ? \
-     AND coalesce(generation_expression, '') = '' ORDER BY ordinal_position";
-
-/// Columns that MariaDB takes for JSON: text with the constraint that the type stands for. Binds
-/// the table's name.
-pub(super) const TABLE_JSON: &str = "SELECT CAST(constraint_name AS CHAR) \
-     FROM information_schema.check_constraints \
-     WHERE constraint_schema = DATABASE() AND table_name = ? \
-     AND check_clause = concat('json_valid(`', constraint_name, '`)')";
-
-/// The columns of its unique indexes, null for the beginning of a column and for an expression:
-/// binds its name.
-pub(super) const TABLE_UNIQUE: &str = "SELECT CAST(index_name AS CHAR), \
-     CAST(IF(sub_part IS NULL, column_name, NULL) AS CHAR) FROM information_schema.statistics \
-     WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
-     ORDER BY index_name, seq_in_index";
 
 #[cfg(test)]
 mod tests {

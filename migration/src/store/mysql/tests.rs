@@ -1,10 +1,13 @@
 //! What the server makes of our statements.
 
-use super::statement::{self, Bounds, Lock};
+use super::statement::side::Lock;
+use super::statement::{self, Bounds};
 use super::{MysqlStore, OpenMode, Store as _};
-use crate::batch::Schema;
+use crate::batch::{Batch, Schema};
+use crate::driver::mysql::CONNECTIONS_MAX;
 use crate::plan::ServerUrl;
-use crate::store::{ReadLimit, Target as _};
+use crate::store::{Access, ReadLimit, Target as _, Transactional as _};
+use crate::value::Value;
 use servers::shared::{Database, mariadb_database};
 use std::sync::Arc;
 
@@ -157,13 +160,40 @@ async fn side_tables_are_read_and_locked_by_their_keys() {
         first.iter().copied().chain(keys.iter().map(String::as_str)).collect::<Vec<_>>()
     };
     for (sql, values) in [
-        (statement::ranges(100, Lock::Shared), with_keys(&["'m'", "'s'"])),
-        (statement::guards(100, Lock::Exclusive), with_keys(&["'m'", "'s'", "'t'"])),
-        (statement::GUARDS_BETWEEN.to_owned(), vec!["'m'", "'s'", "'a1'", "'a2'", "100"]),
-        (statement::delete_guards(true), vec!["'m'", "'s'", "'a1'", "'a2'", "''", "100"]),
-        (statement::count_dirty(true), vec!["'m'", "'s'", "'a1'", "'a2'"]),
+        (statement::side::ranges(100, Lock::Shared), with_keys(&["'m'", "'s'"])),
+        (statement::side::guards(100, Lock::Exclusive), with_keys(&["'m'", "'s'", "'t'"])),
+        (statement::side::GUARDS_BETWEEN.to_owned(), vec!["'m'", "'s'", "'a1'", "'a2'", "100"]),
+        (statement::side::delete_guards(true), vec!["'m'", "'s'", "'a1'", "'a2'", "''", "100"]),
+        (statement::side::count_dirty(true), vec!["'m'", "'s'", "'a1'", "'a2'"]),
     ] {
         let (access, key, _) = explain(&database, &sql, &values);
         assert_eq!((access.as_str(), key.as_str()), ("range", "PRIMARY"), "{sql}");
+    }
+}
+
+/// As many transactions as there are connections look at the table at once: none waits for a
+/// connection that only another of them could give back.
+#[tokio::test]
+async fn transactions_on_every_connection_look_up_a_table_and_none_is_busy() {
+    let (database, store) = open().await;
+    database.run("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+    store.set_up(&["t"], &[]).await.unwrap();
+    let schema = Arc::new(schema(&store).await);
+    let mut transactions = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        transactions.push(store.begin(Access::Write).await.unwrap());
+    }
+    // All of them stay open to the end: none gives its connection back.
+    for (id, transaction) in (0..).zip(&mut transactions) {
+        // What was known has expired.
+        store.shapes.lock().unwrap().clear();
+        let mut batch = Batch::new(Arc::clone(&schema));
+        batch.push(Value::Int(id)).unwrap();
+        let rows: Vec<_> = batch.rows().collect();
+        if id % 2 == 0 {
+            transaction.upsert(&schema, &rows).await.unwrap();
+        } else {
+            assert_eq!(transaction.insert_absent(&schema, &rows).await.unwrap(), 1);
+        }
     }
 }

@@ -4,7 +4,8 @@ use super::config::{STATEMENT_BYTES_MAX, STATEMENT_BYTES_MORE, VALUE_BYTES_MORE}
 use super::error::{commit_failed, name_blocker, write_failed};
 use super::read::Reader;
 use super::shape::Shape;
-use super::statement::{self, Lock};
+use super::statement;
+use super::statement::side::Lock;
 use super::value::{Purpose, Storage, add, bind};
 use super::{MysqlStore, side};
 use crate::batch::{Row, Schema};
@@ -116,7 +117,7 @@ impl<'a> MysqlTransaction<'a> {
             for bound in part.iter().chain(std::iter::repeat(last)).take(size) {
                 add(&mut arguments, bound.as_bytes())?;
             }
-            let rows = self.fetch(statement::ranges(size, lock), arguments).await?;
+            let rows = self.fetch(statement::side::ranges(size, lock), arguments).await?;
             ranges.extend(self.ranges_of(&rows)?);
         }
         Ok(ranges)
@@ -130,7 +131,7 @@ impl<'a> MysqlTransaction<'a> {
         add(&mut arguments, table.as_bytes())?;
         add(&mut arguments, first.as_bytes())?;
         add(&mut arguments, last.as_bytes())?;
-        let rows = self.fetch(statement::RANGES_OF, arguments).await?;
+        let rows = self.fetch(statement::side::RANGES_OF, arguments).await?;
         rows.iter().map(|row| side::key(row, 0).map_err(|error| self.damaged(error))).collect()
     }
 
@@ -150,8 +151,11 @@ impl<'a> MysqlTransaction<'a> {
                 side::bind_table(&mut arguments, table)?;
                 side::bind_guard(&mut arguments, write.key, &write.row)?;
             }
-            let sql =
-                if is_new { statement::insert_guards(size) } else { statement::put_guards(size) };
+            let sql = if is_new {
+                statement::side::insert_guards(size)
+            } else {
+                statement::side::put_guards(size)
+            };
             match self.session.execute(sql, arguments).await {
                 Ok(_) => {}
                 Err(failure) if is_new && failure.is_duplicate() => {
@@ -177,7 +181,7 @@ impl<'a> MysqlTransaction<'a> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let shape = self.store.shape(&schema.table).await?;
+        let shape = self.store.shape_in(&mut self.session, &schema.table).await?;
         shape.check_write(schema)?;
         let storage = shape.storage(schema)?;
         let mut changed = 0;
@@ -291,7 +295,7 @@ fn cover(ranges: &[Range], first: &Key, last: &Key) -> bool {
 impl Transaction for MysqlTransaction<'_> {
     async fn partition(&mut self, partition: &str) -> Result<Option<Partition>> {
         let arguments = self.arguments(partition)?;
-        let sql = statement::partition(self.lock(Lock::Exclusive));
+        let sql = statement::side::partition(self.lock(Lock::Exclusive));
         let rows = self.fetch(sql, arguments).await?;
         let row = rows.first().map(side::partition).transpose();
         row.map_err(|error| self.damaged(error).with("partition", partition))
@@ -300,7 +304,7 @@ impl Transaction for MysqlTransaction<'_> {
     async fn put_partition(&mut self, partition: &str, row: &Partition) -> Result<()> {
         let mut arguments = self.arguments(partition)?;
         side::bind_partition(&mut arguments, row)?;
-        self.execute("write partition", statement::PUT_PARTITION, arguments).await.map(drop)
+        self.execute("write partition", statement::side::PUT_PARTITION, arguments).await.map(drop)
     }
 
     async fn ranges(
@@ -312,7 +316,7 @@ impl Transaction for MysqlTransaction<'_> {
         let mut arguments = self.arguments(table)?;
         add(&mut arguments, after.map_or(&[][..], Key::as_bytes))?;
         add(&mut arguments, u64::try_from(limit).unwrap_or(u64::MAX))?;
-        let rows = self.fetch(statement::ranges_after(after.is_none()), arguments).await?;
+        let rows = self.fetch(statement::side::ranges_after(after.is_none()), arguments).await?;
         self.ranges_of(&rows)
     }
 
@@ -348,7 +352,7 @@ impl Transaction for MysqlTransaction<'_> {
     async fn put_range(&mut self, table: &str, range: &Range) -> Result<()> {
         let mut arguments = self.arguments(table)?;
         side::bind_range(&mut arguments, range)?;
-        self.execute("write range", statement::PUT_RANGE, arguments).await.map(drop)
+        self.execute("write range", statement::side::PUT_RANGE, arguments).await.map(drop)
     }
 
     async fn guards(
@@ -367,7 +371,7 @@ impl Transaction for MysqlTransaction<'_> {
             for key in part.iter().chain(part.last().into_iter().cycle()).take(size) {
                 add(&mut arguments, key.as_bytes())?;
             }
-            for row in self.fetch(statement::guards(size, lock), arguments).await? {
+            for row in self.fetch(statement::side::guards(size, lock), arguments).await? {
                 let (key, guard) = side::keyed_guard(&row).map_err(|error| self.damaged(error))?;
                 found.insert(key, guard);
             }
@@ -387,7 +391,7 @@ impl Transaction for MysqlTransaction<'_> {
         add(&mut arguments, first.as_bytes())?;
         add(&mut arguments, last.as_bytes())?;
         add(&mut arguments, u64::try_from(limit).unwrap_or(u64::MAX))?;
-        let rows = self.fetch(statement::GUARDS_BETWEEN, arguments).await?;
+        let rows = self.fetch(statement::side::GUARDS_BETWEEN, arguments).await?;
         rows.iter().map(|row| side::found_guard(row).map_err(|error| self.damaged(error))).collect()
     }
 
@@ -410,26 +414,27 @@ impl Transaction for MysqlTransaction<'_> {
         side::bind_bounds(&mut arguments, source_table, range)?;
         add(&mut arguments, below.as_bytes())?;
         add(&mut arguments, u64::try_from(limit).unwrap_or(u64::MAX))?;
-        let sql = statement::delete_guards(range.until.is_some());
+        let sql = statement::side::delete_guards(range.until.is_some());
         self.execute("purge guards", sql, arguments).await
     }
 
     async fn count_dirty(&mut self, source_table: &str, range: &Range) -> Result<u64> {
         let mut arguments = self.store.id()?;
         side::bind_bounds(&mut arguments, source_table, range)?;
-        let rows = self.fetch(statement::count_dirty(range.until.is_some()), arguments).await?;
+        let rows =
+            self.fetch(statement::side::count_dirty(range.until.is_some()), arguments).await?;
         rows.first().map_or(Ok(0), |row| side::count(row).map_err(|error| self.damaged(error)))
     }
 
     /// Most often none is there, and the records go in as they are. Otherwise the first that is
-    /// there makes the statement fail as a whole, and the others are inserted after a look. A unique
-    /// key beside the records' own makes that fail too: no record is passed over for it.
+    /// there makes the statement fail as a whole, and the others are inserted after a look. A
+    /// unique key beside the records' own makes that fail too: no record is passed over for it.
     async fn insert_absent(&mut self, schema: &Schema, records: &[Row<'_>]) -> Result<u64> {
         if records.is_empty() {
             return Ok(0);
         }
         let store = self.store;
-        let shape = store.shape(&schema.table).await?;
+        let shape = store.shape_in(&mut self.session, &schema.table).await?;
         shape.check_write(schema)?;
         let storage = shape.storage(schema)?;
         let mut inserted = 0;
@@ -463,7 +468,8 @@ impl Transaction for MysqlTransaction<'_> {
         if records.is_empty() {
             return Ok(());
         }
-        let has_other_unique = self.store.shape(&schema.table).await?.has_other_unique(schema);
+        let has_other_unique =
+            self.store.shape_in(&mut self.session, &schema.table).await?.has_other_unique(schema);
         let sql = if has_other_unique { statement::upsert_same } else { statement::upsert };
         self.write("write records", schema, records, sql).await.map(drop)
     }

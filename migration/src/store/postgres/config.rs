@@ -42,7 +42,7 @@ pub(super) async fn open(
     };
     let pool = pool(url, &format!("{NO_SORT}{settings}"), CONNECTIONS_MAX)?;
     let mut session = pool.session().await?;
-    let row = sqlx::query(statement::SERVER).fetch_one(session.connection()?);
+    let row = sqlx::query(statement::catalogue::SERVER).fetch_one(session.connection()?);
     let row = bounded(row).await;
     let row = session.settle("look at server", row)?;
     let read = |error| pool.failed("look at server", error);
@@ -69,7 +69,7 @@ pub(super) async fn open(
             .hint("give the URL of the primary server"));
     }
     let tells: bool = row.try_get(3).map_err(read)?;
-    let identity = if tells { statement::IDENTITY } else { statement::PLACE };
+    let identity = if tells { statement::catalogue::IDENTITY } else { statement::catalogue::PLACE };
     let identity = sqlx::query_scalar(identity).fetch_one(session.connection()?);
     let identity = bounded(identity).await;
     // A replica is its primary's twin: it has the same.

@@ -8,11 +8,3 @@ pub(super) use crate::driver::postgres::commit_failed;
 pub(super) fn refused(problem: &str, table: &str) -> Error {
     Error::new(ErrorKind::Refused, format!("use table: {problem}")).with("table", table)
 }
-
-/// A side table that nobody of us wrote so.
-pub(super) fn damaged(problem: &'static str) -> Error {
-    Error::new(ErrorKind::Unreadable, format!("read side table: {problem}")).hint(
-        "the fences of this instance cannot be trusted: restore it, or remove the side tables and \
-         migrate again",
-    )
-}

@@ -8,8 +8,8 @@ use crate::batch::{Batch, Schema};
 use crate::driver::pool::{Session, bounded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, KeyColumn};
-use crate::store::ReadLimit;
 use crate::store::walk::{self, Walk};
+use crate::store::{ReadLimit, WriteMark};
 use crate::value::Value;
 use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -26,8 +26,8 @@ const EXACT_BYTES_MAX: i64 = 16 << 20;
 /// Records on the pages that a table is cut by: many pages for each part that people ask for.
 const SAMPLE_ROWS: f64 = 100_000.0;
 
-/// Records of them that are sorted. Those of one page are neighbours most often, so that a few stand
-/// for all of them.
+/// Records of them that are sorted. Those of one page are neighbours most often, so that a few
+/// stand for all of them.
 const SORTED_ROWS: f64 = 20_000.0;
 
 /// The records with keys in (`after`, `until`], in key order.
@@ -94,17 +94,20 @@ pub(super) async fn estimate(store: &PostgresStore, table: &str) -> Result<u64> 
 }
 
 /// See [`Store::write_mark`](crate::store::Store::write_mark).
-pub(super) async fn write_mark(store: &PostgresStore, table: &str) -> Result<u64> {
+pub(super) async fn write_mark(store: &PostgresStore, table: &str) -> Result<WriteMark> {
     let mut session = store.pool.session().await?;
     let table = store.shape(&mut session, table).await?.quoted.clone();
-    let written = sqlx::query_scalar::<_, i64>(statement::WRITTEN).bind(table);
+    let written = sqlx::query_scalar::<_, i64>(statement::catalogue::WRITTEN).bind(table);
     let written = bounded(written.fetch_one(session.connection()?)).await;
-    Ok(u64::try_from(session.settle("ask for the writes of a table", written)?).unwrap_or(0))
+    let written = session.settle("ask for the writes of a table", written)?;
+    let value = u64::try_from(written).unwrap_or(0);
+    Ok(WriteMark { value, counts_rolled_back: true })
 }
 
 /// The estimated number of records, and bytes.
 async fn size(session: &mut Session<PgConnection>, table: &str) -> Result<(i64, i64)> {
-    let size = sqlx::query_as(statement::SIZE).bind(table).fetch_one(session.connection()?);
+    let size =
+        sqlx::query_as(statement::catalogue::SIZE).bind(table).fetch_one(session.connection()?);
     let size = bounded(size).await;
     session.settle("look at the size of a table", size)
 }

@@ -102,7 +102,7 @@ impl Shape {
     /// Reads the catalogue.
     pub(super) async fn load(session: &mut Session<PgConnection>, table: &str) -> Result<Self> {
         let of_table = |error: Error| error.with("table", table);
-        let found = sqlx::query(statement::TABLE).bind(quoted_table(table));
+        let found = sqlx::query(statement::catalogue::TABLE).bind(quoted_table(table));
         let found = bounded(found.fetch_optional(session.connection()?)).await;
         let found = session.settle("read the catalogue", found).map_err(of_table)?;
         let row = found.ok_or_else(|| {
@@ -115,11 +115,11 @@ impl Shape {
             return Err(refused("it is no table", table).with("relkind", kind));
         }
         let quoted = format!("{}.{}", quoted(get(&row, 2)?), quoted(get(&row, 3)?));
-        let rows = sqlx::query(statement::TABLE_COLUMNS).bind(oid);
+        let rows = sqlx::query(statement::catalogue::TABLE_COLUMNS).bind(oid);
         let rows = bounded(rows.fetch_all(session.connection()?)).await;
         let rows = session.settle("read the catalogue", rows).map_err(of_table)?;
         let columns = rows.iter().map(column).collect::<Result<_>>()?;
-        let rows = sqlx::query(statement::TABLE_INDEXES).bind(oid);
+        let rows = sqlx::query(statement::catalogue::TABLE_INDEXES).bind(oid);
         let rows = bounded(rows.fetch_all(session.connection()?)).await;
         let rows = session.settle("read the catalogue", rows).map_err(of_table)?;
         let indexes = indexes(&rows)?;

@@ -1,35 +1,22 @@
 //! The rows of the side tables, to and from PostgreSQL.
 
-use super::error::damaged;
+pub(super) use crate::store::side::{
+    bind_format, bind_partition, bind_range, bind_table, check_format, count, found_guard,
+    partition, range,
+};
+
 use super::value::{Arguments, Array, Wire};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::position::{Generation, Owner, Position, Version};
-use crate::protocol::{Guard, Kind, Partition, Progress, Range, RangeState};
-use crate::store::{FoundGuard, GuardRow, GuardTable, GuardWrite};
+use crate::protocol::Range;
+use crate::store::side::{self, SideArguments, SideRow, damaged};
+use crate::store::{GuardRow, GuardWrite};
 use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row as _, Type};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The format of the side tables that this program writes.
-pub(super) const FORMAT: i64 = 1;
-
 /// The lock of whoever makes or removes side tables.
 pub(super) const SET_UP_LOCK: i64 = i64::from_be_bytes(*b"midfligh");
-
-/// Refuses side tables that another program made sense of.
-pub(super) fn check_format(row: &PgRow) -> Result<()> {
-    match get::<i64>(row, 0)? {
-        FORMAT => Ok(()),
-        newer if newer > FORMAT => {
-            Err(Error::new(ErrorKind::Refused, "use target: a newer program set it up")
-                .with("format", newer)
-                .with("known", FORMAT)
-                .hint("run the version of the programs that began the migration, or a later one"))
-        }
-        _ => Err(damaged("its format is not known")),
-    }
-}
 
 /// The number of a range's lock in the database. Two ranges that share one only wait for each other
 /// without need.
@@ -43,77 +30,51 @@ pub(super) fn range_lock(migration: &str, table: &str, after: &[u8]) -> i64 {
     xxh3_64(&name).cast_signed()
 }
 
-pub(super) fn bind_partition(arguments: &mut Arguments, row: &Partition) -> Result<()> {
-    bind_generation(arguments, &row.generation)?;
-    arguments.add(row.start.as_bytes())?;
-    arguments.add(row.next.as_bytes())
+impl SideRow for PgRow {
+    fn maybe_bytes(&self, column: usize) -> Result<Option<&[u8]>> {
+        get(self, column)
+    }
+
+    fn text(&self, column: usize) -> Result<&str> {
+        get(self, column)
+    }
+
+    fn number(&self, column: usize) -> Result<u64> {
+        unsigned(get::<i64>(self, column)?)
+    }
+
+    fn kind(&self, column: usize) -> Result<u64> {
+        unsigned(get::<i16>(self, column)?)
+    }
 }
 
-pub(super) fn partition(row: &PgRow) -> Result<Partition> {
-    Ok(Partition {
-        generation: generation(row, 0, 1)?,
-        start: Position::new(get(row, 2)?)?,
-        next: Position::new(get(row, 3)?)?,
+fn unsigned(number: impl TryInto<u64>) -> Result<u64> {
+    number.try_into().map_err(|_| damaged("a number is negative"))
+}
+
+fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, column: usize) -> Result<T> {
+    row.try_get(column).map_err(|error| {
+        damaged("a value is not of its type").with("column", column).because(error)
     })
 }
 
-fn bind_generation(arguments: &mut Arguments, generation: &Generation) -> Result<()> {
-    let number = i64::try_from(generation.number)
-        .map_err(|_| Error::new(ErrorKind::Failed, "write fence: its number is too high"))?;
-    arguments.add(number)?;
-    arguments.add(generation.owner.0.to_be_bytes().as_slice())
-}
+impl SideArguments for Arguments {
+    fn maybe_bytes(&mut self, value: Option<&[u8]>) -> Result<()> {
+        self.add(value)
+    }
 
-fn generation(row: &PgRow, number: usize, owner: usize) -> Result<Generation> {
-    Ok(Generation { number: unsigned(row, number)?, owner: Owner(id(get(row, owner)?)?) })
-}
+    fn text(&mut self, value: &str) -> Result<()> {
+        self.add(value)
+    }
 
-pub(super) fn bind_range(arguments: &mut Arguments, range: &Range) -> Result<()> {
-    arguments.add(range.after.as_ref().map_or(&[][..], Key::as_bytes))?;
-    arguments.add(range.until.as_ref().map(Key::as_bytes))?;
-    bind_generation(arguments, &range.epoch)?;
-    arguments.add(match range.state {
-        RangeState::Open => "open",
-        RangeState::Copying => "copying",
-        RangeState::Done => "done",
-    })?;
-    let (progress, reached) = match &range.progress {
-        Progress::Start => ("start", None),
-        Progress::After(key) => ("after", Some(key.as_bytes())),
-        Progress::End => ("end", None),
-    };
-    arguments.add(progress)?;
-    arguments.add(reached)?;
-    let batches = i64::try_from(range.batches)
-        .map_err(|_| Error::new(ErrorKind::Failed, "write range: too many batches"))?;
-    arguments.add(batches)
-}
-
-pub(super) fn range(row: &PgRow) -> Result<Range> {
-    let key = |bytes: &[u8]| Key::from_bytes(bytes.to_vec());
-    let after: &[u8] = get(row, 0)?;
-    let reached = || {
-        let reached: Option<&[u8]> = get(row, 6)?;
-        reached.map(key).ok_or_else(|| damaged("the progress of a range is nowhere"))
-    };
-    Ok(Range {
-        after: (!after.is_empty()).then(|| key(after)),
-        until: get::<Option<&[u8]>>(row, 1)?.map(key),
-        epoch: generation(row, 2, 3)?,
-        state: match get(row, 4)? {
-            "open" => RangeState::Open,
-            "copying" => RangeState::Copying,
-            "done" => RangeState::Done,
-            _ => return Err(damaged("a range is in no state that is known")),
-        },
-        progress: match get(row, 5)? {
-            "start" => Progress::Start,
-            "after" => Progress::After(reached()?),
-            "end" => Progress::End,
-            _ => return Err(damaged("the progress of a range is not known")),
-        },
-        batches: unsigned(row, 7)?,
-    })
+    fn number(&mut self, value: u64) -> Result<()> {
+        let number = i64::try_from(value);
+        self.add(
+            number.map_err(|_| {
+                Error::new(ErrorKind::Failed, "write side table: a number is too high")
+            })?,
+        )
+    }
 }
 
 /// The source table and the bounds.
@@ -122,14 +83,9 @@ pub(super) fn bind_bounds(
     source_table: &str,
     range: &Range,
 ) -> Result<()> {
-    arguments.add(source_table)?;
-    arguments.add(range.after.as_ref().map_or(&[][..], Key::as_bytes))?;
-    arguments.add(range.until.as_ref().map(Key::as_bytes))
-}
-
-pub(super) fn bind_table(arguments: &mut Arguments, table: GuardTable<'_>) -> Result<()> {
-    arguments.add(table.source_table)?;
-    arguments.add(table.target_table)
+    arguments.text(source_table)?;
+    side::bind_after(arguments, range)?;
+    arguments.maybe_bytes(range.until.as_ref().map(Key::as_bytes))
 }
 
 /// One array of range keys.
@@ -178,13 +134,7 @@ impl GuardArrays {
             return;
         };
         self.versions.bytes(row.guard.version.as_bytes());
-        let kind: i16 = match row.guard.kind {
-            Kind::None => 0,
-            Kind::Present => 1,
-            Kind::Deleted => 2,
-            Kind::Dirty => 3,
-        };
-        self.kinds.bytes(&kind.to_be_bytes());
+        self.kinds.bytes(&i16::from(side::kind_number(row.guard.kind)).to_be_bytes());
         match row.lease {
             Some(lease) => self.leases.bytes(&lease.to_be_bytes()),
             None => self.leases.null(),
@@ -201,46 +151,6 @@ impl GuardArrays {
 /// A guard with its place among the keys that were asked for.
 pub(super) fn placed_guard(row: &PgRow) -> Result<(usize, GuardRow)> {
     // Counted from one.
-    let place = usize::try_from(get::<i64>(row, 0)? - 1).unwrap_or(usize::MAX);
-    Ok((place, guard(row, 1)?))
-}
-
-pub(super) fn found_guard(row: &PgRow) -> Result<FoundGuard> {
-    Ok(FoundGuard {
-        key: Key::from_bytes(get::<&[u8]>(row, 0)?.to_vec()),
-        target_table: get(row, 1)?,
-        row: guard(row, 2)?,
-    })
-}
-
-/// Version, kind and lease, in three columns from `first` on.
-fn guard(row: &PgRow, first: usize) -> Result<GuardRow> {
-    let kind = match get::<i16>(row, first + 1)? {
-        0 => Kind::None,
-        1 => Kind::Present,
-        2 => Kind::Deleted,
-        3 => Kind::Dirty,
-        _ => return Err(damaged("a guard is of no kind that is known")),
-    };
-    let lease = get::<Option<&[u8]>>(row, first + 2)?.map(id).transpose()?;
-    Ok(GuardRow { guard: Guard { version: Version::new(get(row, first)?)?, kind }, lease })
-}
-
-pub(super) fn count(row: &PgRow) -> Result<u64> {
-    unsigned(row, 0)
-}
-
-fn unsigned(row: &PgRow, column: usize) -> Result<u64> {
-    u64::try_from(get::<i64>(row, column)?).map_err(|_| damaged("a number is negative"))
-}
-
-fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(row: &'r PgRow, column: usize) -> Result<T> {
-    row.try_get(column).map_err(|error| {
-        damaged("a value is not of its type").with("column", column).because(error)
-    })
-}
-
-fn id(bytes: &[u8]) -> Result<u128> {
-    let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| damaged("an id is not of 16 bytes"))?;
-    Ok(u128::from_be_bytes(bytes))
+    let place = usize::try_from(row.number(0)?).ok().and_then(|place| place.checked_sub(1));
+    Ok((place.unwrap_or(usize::MAX), side::guard(row, 1)?))
 }

@@ -1,5 +1,5 @@
-//! A transaction, at READ COMMITTED: a read after a lock sees what was committed before the lock was
-//! got.
+//! A transaction, at READ COMMITTED: a read after a lock sees what was committed before the lock
+//! was got.
 //!
 //! A test of the guard inside the `INSERT` would not do: its snapshot may be older than a live
 //! delete that it had to wait for, and the row would stand again beside its tombstone. So the
@@ -93,7 +93,7 @@ impl PostgresTransaction<'_> {
             bounds.into_iter().map(|after| side::range_lock(migration, table, after)).collect();
         let mut arguments = Arguments::default();
         arguments.add(numbers.as_slice())?;
-        let sql = statement::lock(mode == LockMode::Exclusive).to_owned();
+        let sql = statement::side::lock(mode == LockMode::Exclusive).to_owned();
         let Err(error) = self.execute("lock range", sql, arguments).await else { return Ok(()) };
         if error.kind() == ErrorKind::Busy {
             let pool = &self.store.pool;
@@ -111,7 +111,7 @@ impl PostgresTransaction<'_> {
         arguments.add(table)?;
         arguments.add(last.as_bytes())?;
         arguments.add(first.as_bytes())?;
-        self.fetch_ranges(statement::ranges_of(), arguments).await
+        self.fetch_ranges(statement::side::ranges_of(), arguments).await
     }
 
     /// Runs a statement over the columns of records that it takes.
@@ -225,7 +225,7 @@ impl Transaction for PostgresTransaction<'_> {
     async fn partition(&mut self, partition: &str) -> Result<Option<Partition>> {
         let mut arguments = self.arguments()?;
         arguments.add(partition)?;
-        let sql = statement::partition(self.access != Access::Read);
+        let sql = statement::side::partition(self.access != Access::Read);
         let rows = self.fetch(sql, arguments).await?;
         let row = rows.first().map(side::partition).transpose();
         row.map_err(|error| error.with("partition", partition))
@@ -235,7 +235,7 @@ impl Transaction for PostgresTransaction<'_> {
         let mut arguments = self.arguments()?;
         arguments.add(partition)?;
         side::bind_partition(&mut arguments, row)?;
-        let sql = statement::PUT_PARTITION.to_owned();
+        let sql = statement::side::PUT_PARTITION.to_owned();
         self.execute("write partition", sql, arguments).await.map(drop)
     }
 
@@ -249,7 +249,7 @@ impl Transaction for PostgresTransaction<'_> {
         arguments.add(table)?;
         arguments.add(after.map_or(&[][..], Key::as_bytes))?;
         arguments.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
-        self.fetch_ranges(statement::ranges_after(after.is_none()), arguments).await
+        self.fetch_ranges(statement::side::ranges_after(after.is_none()), arguments).await
     }
 
     async fn lock_range(
@@ -263,7 +263,7 @@ impl Transaction for PostgresTransaction<'_> {
         let mut arguments = self.arguments()?;
         arguments.add(table)?;
         arguments.add(after)?;
-        Ok(self.fetch_ranges(statement::range(), arguments).await?.pop())
+        Ok(self.fetch_ranges(statement::side::range(), arguments).await?.pop())
     }
 
     async fn lock_ranges(
@@ -291,7 +291,9 @@ impl Transaction for PostgresTransaction<'_> {
         let mut arguments = self.arguments()?;
         arguments.add(table)?;
         side::bind_range(&mut arguments, range)?;
-        self.execute("write range", statement::PUT_RANGE.to_owned(), arguments).await.map(drop)
+        self.execute("write range", statement::side::PUT_RANGE.to_owned(), arguments)
+            .await
+            .map(drop)
     }
 
     async fn guards(
@@ -305,7 +307,7 @@ impl Transaction for PostgresTransaction<'_> {
             let mut arguments = self.arguments()?;
             side::bind_table(&mut arguments, table)?;
             side::bind_keys(&mut arguments, keys)?;
-            for row in self.fetch(statement::GUARDS.to_owned(), arguments).await? {
+            for row in self.fetch(statement::side::GUARDS.to_owned(), arguments).await? {
                 let (place, guard) = side::placed_guard(&row)?;
                 if let Some(slot) = guards.get_mut(place) {
                     *slot = Some(guard);
@@ -327,7 +329,7 @@ impl Transaction for PostgresTransaction<'_> {
         arguments.add(first.as_bytes())?;
         arguments.add(last.as_bytes())?;
         arguments.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
-        let rows = self.fetch(statement::GUARDS_BETWEEN.to_owned(), arguments).await?;
+        let rows = self.fetch(statement::side::GUARDS_BETWEEN.to_owned(), arguments).await?;
         rows.iter().map(side::found_guard).collect()
     }
 
@@ -337,7 +339,7 @@ impl Transaction for PostgresTransaction<'_> {
             let mut arguments = self.arguments()?;
             side::bind_table(&mut arguments, table)?;
             side::bind_guards(&mut arguments, part)?;
-            let rows = self.fetch(statement::PUT_GUARDS.to_owned(), arguments).await?;
+            let rows = self.fetch(statement::side::PUT_GUARDS.to_owned(), arguments).await?;
             let written = rows.first().map_or(Ok(0), side::count)?;
             if written != u64::try_from(part.len()).unwrap_or(u64::MAX) {
                 return Err(Error::new(
@@ -361,18 +363,18 @@ impl Transaction for PostgresTransaction<'_> {
         side::bind_bounds(&mut arguments, source_table, range)?;
         arguments.add(below.as_bytes())?;
         arguments.add(i64::try_from(limit).unwrap_or(i64::MAX))?;
-        self.execute("purge guards", statement::DELETE_GUARDS.to_owned(), arguments).await
+        self.execute("purge guards", statement::side::DELETE_GUARDS.to_owned(), arguments).await
     }
 
     async fn count_dirty(&mut self, source_table: &str, range: &Range) -> Result<u64> {
         let mut arguments = self.arguments()?;
         side::bind_bounds(&mut arguments, source_table, range)?;
-        let rows = self.fetch(statement::COUNT_DIRTY.to_owned(), arguments).await?;
+        let rows = self.fetch(statement::side::COUNT_DIRTY.to_owned(), arguments).await?;
         rows.first().map_or(Ok(0), side::count)
     }
 
-    /// Most often none is there, and a `COPY` takes them all. Otherwise the first that is there makes
-    /// it fail as a whole, and the others are inserted one by one.
+    /// Most often none is there, and a `COPY` takes them all. Otherwise the first that is there
+    /// makes it fail as a whole, and the others are inserted one by one.
     async fn insert_absent(&mut self, schema: &Schema, records: &[Row<'_>]) -> Result<u64> {
         if records.len() >= COPY_ROWS_MIN
             && let Some(inserted) = self.copy_in(schema, records).await?
@@ -393,8 +395,9 @@ impl Transaction for PostgresTransaction<'_> {
     async fn commit(mut self: Box<Self>) -> Result<()> {
         if self.access == Access::SetUp {
             let mut arguments = self.arguments()?;
-            arguments.add(side::FORMAT)?;
-            self.execute("mark as set up", statement::PUT_FORMAT.to_owned(), arguments).await?;
+            side::bind_format(&mut arguments)?;
+            self.execute("mark as set up", statement::side::PUT_FORMAT.to_owned(), arguments)
+                .await?;
         }
         self.store.commit(&mut self.session).await.map_err(commit_failed)
     }

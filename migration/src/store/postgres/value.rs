@@ -134,7 +134,8 @@ pub(super) struct Storage {
     pub(super) length_max: Option<u32>,
     /// Whether shorter text would be padded with blanks to that length.
     pub(super) is_padded: bool,
-    /// Digits in all and after the point, where the column bounds them; of a moment only the latter.
+    /// Digits in all and after the point, where the column bounds them; of a moment only the
+    /// latter.
     pub(super) digits: Option<(u32, u32)>,
     /// What follows the column's name where it is compared: ` COLLATE "C"` or nothing.
     pub(super) collate: &'static str,
@@ -202,8 +203,10 @@ pub(super) fn encode(value: Value<'_>, storage: &Storage, out: &mut Vec<u8>) -> 
 /// PostgreSQL cuts blanks off a text that is too long without a word, and pads one of `char(n)`.
 fn check_text(text: &str, storage: &Storage) -> Result<()> {
     if text.contains('\0') {
-        return Err(does_not_fit("PostgreSQL's text holds no zero byte")
-            .hint("take the zero bytes out at the source, or move the column as bytes to bytea"));
+        return Err(does_not_fit("PostgreSQL's text holds no zero byte").hint(
+            "take the zero bytes out at the source, or begin the migration anew with a plan by \
+                 which the column loses them (loses = \"nul\"), or moves as bytes to bytea",
+        ));
     }
     let Some(length_max) = storage.length_max else { return Ok(()) };
     let length = text.chars().count();

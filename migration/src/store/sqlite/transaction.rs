@@ -106,7 +106,7 @@ impl Transaction for SqliteTransaction<'_> {
     async fn partition(&mut self, partition: &str) -> Result<Option<Partition>> {
         let mut arguments = self.arguments()?;
         add(&mut arguments, partition)?;
-        let rows = self.fetch(statement::PARTITION.to_owned(), arguments).await?;
+        let rows = self.fetch(statement::side::PARTITION.to_owned(), arguments).await?;
         let row = rows.first().map(side::partition).transpose();
         row.map_err(|error| self.damaged(error).with("partition", partition))
     }
@@ -115,7 +115,7 @@ impl Transaction for SqliteTransaction<'_> {
         let mut arguments = self.arguments()?;
         add(&mut arguments, partition)?;
         side::bind_partition(&mut arguments, row)?;
-        let sql = statement::PUT_PARTITION.to_owned();
+        let sql = statement::side::PUT_PARTITION.to_owned();
         self.execute("write partition", sql, arguments).await.map(drop)
     }
 
@@ -129,7 +129,7 @@ impl Transaction for SqliteTransaction<'_> {
         add(&mut arguments, table)?;
         add(&mut arguments, after.map_or(&[][..], Key::as_bytes))?;
         add(&mut arguments, i64::try_from(limit).unwrap_or(i64::MAX))?;
-        self.fetch_ranges(statement::ranges_after(after.is_none()), arguments).await
+        self.fetch_ranges(statement::side::ranges_after(after.is_none()), arguments).await
     }
 
     async fn lock_range(
@@ -141,7 +141,7 @@ impl Transaction for SqliteTransaction<'_> {
         let mut arguments = self.arguments()?;
         add(&mut arguments, table)?;
         add(&mut arguments, after.map_or(&[][..], Key::as_bytes))?;
-        Ok(self.fetch_ranges(statement::range(), arguments).await?.pop())
+        Ok(self.fetch_ranges(statement::side::range(), arguments).await?.pop())
     }
 
     async fn lock_ranges(
@@ -155,14 +155,16 @@ impl Transaction for SqliteTransaction<'_> {
         add(&mut arguments, table)?;
         add(&mut arguments, last.as_bytes())?;
         add(&mut arguments, first.as_bytes())?;
-        self.fetch_ranges(statement::ranges_of(), arguments).await
+        self.fetch_ranges(statement::side::ranges_of(), arguments).await
     }
 
     async fn put_range(&mut self, table: &str, range: &Range) -> Result<()> {
         let mut arguments = self.arguments()?;
         add(&mut arguments, table)?;
         side::bind_range(&mut arguments, range)?;
-        self.execute("write range", statement::PUT_RANGE.to_owned(), arguments).await.map(drop)
+        self.execute("write range", statement::side::PUT_RANGE.to_owned(), arguments)
+            .await
+            .map(drop)
     }
 
     async fn guards(
@@ -178,7 +180,7 @@ impl Transaction for SqliteTransaction<'_> {
             for key in &keys[from..from + size] {
                 add(&mut arguments, key.as_bytes())?;
             }
-            for row in self.fetch(statement::guards(size), arguments).await? {
+            for row in self.fetch(statement::side::guards(size), arguments).await? {
                 let (place, guard) =
                     side::placed_guard(&row).map_err(|error| self.damaged(error))?;
                 if let Some(slot) = guards.get_mut(from + place) {
@@ -202,7 +204,7 @@ impl Transaction for SqliteTransaction<'_> {
         add(&mut arguments, first.as_bytes())?;
         add(&mut arguments, last.as_bytes())?;
         add(&mut arguments, i64::try_from(limit).unwrap_or(i64::MAX))?;
-        let rows = self.fetch(statement::GUARDS_BETWEEN.to_owned(), arguments).await?;
+        let rows = self.fetch(statement::side::GUARDS_BETWEEN.to_owned(), arguments).await?;
         rows.iter().map(|row| side::found_guard(row).map_err(|error| self.damaged(error))).collect()
     }
 
@@ -217,7 +219,7 @@ impl Transaction for SqliteTransaction<'_> {
             for write in part {
                 side::bind_guard(&mut arguments, write.key, &write.row)?;
             }
-            self.execute("write guards", statement::put_guards(size), arguments).await?;
+            self.execute("write guards", statement::side::put_guards(size), arguments).await?;
         }
         Ok(())
     }
@@ -233,13 +235,13 @@ impl Transaction for SqliteTransaction<'_> {
         side::bind_bounds(&mut arguments, source_table, range)?;
         add(&mut arguments, below.as_bytes())?;
         add(&mut arguments, i64::try_from(limit).unwrap_or(i64::MAX))?;
-        self.execute("purge guards", statement::DELETE_GUARDS.to_owned(), arguments).await
+        self.execute("purge guards", statement::side::DELETE_GUARDS.to_owned(), arguments).await
     }
 
     async fn count_dirty(&mut self, source_table: &str, range: &Range) -> Result<u64> {
         let mut arguments = self.arguments()?;
         side::bind_bounds(&mut arguments, source_table, range)?;
-        let rows = self.fetch(statement::COUNT_DIRTY.to_owned(), arguments).await?;
+        let rows = self.fetch(statement::side::COUNT_DIRTY.to_owned(), arguments).await?;
         rows.first().map_or(Ok(0), |row| side::count(row).map_err(|error| self.damaged(error)))
     }
 
@@ -258,8 +260,9 @@ impl Transaction for SqliteTransaction<'_> {
     async fn commit(mut self: Box<Self>) -> Result<()> {
         if self.access == Access::SetUp {
             let mut arguments = self.arguments()?;
-            add(&mut arguments, side::FORMAT)?;
-            self.execute("mark as set up", statement::PUT_FORMAT.to_owned(), arguments).await?;
+            side::bind_format(&mut arguments)?;
+            self.execute("mark as set up", statement::side::PUT_FORMAT.to_owned(), arguments)
+                .await?;
         }
         let path = &self.store.path;
         self.transaction.commit().await.map_err(|error| commit_failed(path, error))

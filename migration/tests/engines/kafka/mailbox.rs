@@ -2,7 +2,7 @@
 
 use super::broker::{LIMIT, config, create_topic, plan};
 use migration::clock::Timestamp;
-use migration::dead_letter::{DeadLetter, FailedChange, Mailbox as _};
+use migration::dead_letter::{DeadLetter, FailedChange, FailedIn, Mailbox as _};
 use migration::error::{Error, ErrorKind};
 use migration::plan::KafkaPlan;
 use migration::position::Position;
@@ -26,7 +26,9 @@ fn letter() -> DeadLetter {
         offset: 42,
     };
     let error = Error::new(ErrorKind::Unreadable, "decode change");
-    let change = FailedChange { index: 0, version: None, error: &error, table: None, record: None };
+    let (failed_in, error) = (FailedIn::Target, &error);
+    let change =
+        FailedChange { index: 0, version: None, failed_in, error, table: None, record: None };
     DeadLetter::new("shop.items-3", &message, &change)
 }
 
@@ -55,6 +57,8 @@ async fn a_dead_letter_lies_in_the_topic_byte_for_byte_with_the_headers_that_peo
         ("__connect.errors.topic", b"shop.items"),
         ("__connect.errors.partition", b"3"),
         ("__connect.errors.offset", b"42"),
+        ("__connect.errors.stage", b"TASK_PUT"),
+        ("__connect.errors.exception.class.name", b"midflight.Unreadable"),
         ("__connect.errors.exception.message", b"decode change"),
     ] {
         let found = headers.iter().find(|(header, _)| header == name);

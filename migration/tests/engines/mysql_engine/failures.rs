@@ -175,6 +175,24 @@ async fn a_server_that_is_full_or_read_only_says_so_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_privilege_of_the_server_that_the_user_lacks_is_named() {
+    let server = server(&[]);
+    let grant = "CREATE USER plain@127.0.0.1 IDENTIFIED BY 'plain'; \
+                 GRANT ALL PRIVILEGES ON x.* TO plain@127.0.0.1";
+    server.sql(grant).unwrap();
+    let url = format!("mysql://plain:plain@127.0.0.1:{}/x", server.port());
+    let store = open(&url).await.unwrap();
+    store.set_up(&["s"], &[]).await.unwrap();
+    for (error, privilege) in [
+        (store.make_durable().await.unwrap_err(), "RELOAD"),
+        (store.horizon().await.unwrap_err(), "REPLICA MONITOR"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error:?}");
+        assert!(error.next_step().unwrap().contains(privilege), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_was_killed_leaves_a_commit_unknown_and_is_used_again_afterwards() {
     let mut server = server(&[]);
     server.sql("CREATE TABLE x.t (id INT PRIMARY KEY, v BLOB)").unwrap();

@@ -2,7 +2,10 @@
 
 use super::{KINDS, Kind, Reader, Source, emit};
 use migration::queue::Queue as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Longest wait for a session to stand where it is to stand.
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn an_id_that_is_committed_late_is_lost_by_a_naive_reader_and_not_by_ours() {
@@ -148,8 +151,11 @@ async fn an_id_that_was_given_out_by_a_statement_that_has_not_written_yet_is_wai
     let mut reader = source.reader().await;
     let slow = emit("one").replace("upsert", "slow");
     let held = tokio::spawn(async move { late.run(&slow).await });
-    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let began = Instant::now();
     while source.database.run(waits).unwrap().trim() != "1" {
+        assert!(began.elapsed() < LIMIT, "nobody waits");
         tokio::task::yield_now().await;
     }
     early.commit("two").await;

@@ -188,7 +188,8 @@ async fn a_session_that_is_ended_costs_a_retry_and_a_commit_without_answer_is_sa
     let error = transaction.commit().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{error:?}");
 
-    // Every idle connection is dead too: each costs one attempt at most, and then there are new ones.
+    // Every idle connection is dead too: each costs one attempt at most, and then there are new
+    // ones.
     store.begin(Access::Write).await.unwrap().commit().await.unwrap();
     database.run(end_all);
     let mut attempts = 0;

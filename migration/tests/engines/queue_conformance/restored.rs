@@ -26,7 +26,7 @@ async fn a_restored_source_is_noticed_before_it_has_caught_up() {
         rig.backup().await;
         rig.append("lost").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, messages) = next_batch(&mut consumer, 10).await.unwrap();
+        let (_, next, messages) = next_batch(&mut consumer, 10).await;
         assert_eq!(payloads(&messages), ["kept", "lost"]);
         rig.restore().await;
         let error = consumer.failure().await;
@@ -44,7 +44,7 @@ async fn a_restored_source_is_noticed_after_it_has_caught_up() {
         rig.backup().await;
         rig.append("lost").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, _) = next_batch(&mut consumer, 10).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 10).await;
         rig.restore().await;
         for n in 0..5 {
             rig.append(&n.to_string()).await;
@@ -61,7 +61,7 @@ async fn a_source_restored_to_what_was_read_loses_nothing_and_goes_on() {
         let start = end(&*rig).await;
         rig.append("read").await;
         let mut consumer = consumer_at(&*rig, &start).await;
-        let (_, next, _) = next_batch(&mut consumer, 10).await.unwrap();
+        let (_, next, _) = next_batch(&mut consumer, 10).await;
         rig.backup().await;
         rig.append("never read").await;
         rig.restore().await;
@@ -71,7 +71,7 @@ async fn a_source_restored_to_what_was_read_loses_nothing_and_goes_on() {
             drop(consumer);
             consumer = consumer_at(&*rig, &next).await;
         }
-        let (_, _, messages) = next_batch(&mut consumer, 10).await.unwrap();
+        let (_, _, messages) = next_batch(&mut consumer, 10).await;
         assert_eq!(payloads(&messages), ["instead"]);
     }
 }

@@ -184,7 +184,8 @@ pub(crate) async fn split_points_cut_the_table_in_order(bed: Bed) {
     assert_eq!(bed.target.estimate_rows(bed.layout.source()).await.unwrap(), 1000);
 }
 
-/// How many records lie in each part. The points are in order, keys of the table, and none is twice.
+/// How many records lie in each part. The points are in order, keys of the table, and none is
+/// twice.
 async fn parts(bed: &Bed, points: &[Key]) -> Vec<usize> {
     assert!(points.is_sorted_by(|one, next| one < next), "{points:?}");
     let found = bed.target.read(bed.layout.source_keys(), points).await.unwrap();

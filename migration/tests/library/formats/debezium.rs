@@ -156,7 +156,14 @@ fn snapshot_reads_are_known_by_truth_values_and_by_text() {
     let live = of("c", "\"false\"");
     assert_eq!(live, of("c", "false"));
     assert_eq!(live, of("u", "null"));
-    for snapshot in ["true", "\"true\"", "\"first\"", "\"last\"", "\"first_in_data_collection\""] {
+    for snapshot in [
+        "true",
+        "\"true\"",
+        "\"first\"",
+        "\"last\"",
+        "\"first_in_data_collection\"",
+        "\"last_in_data_collection\"",
+    ] {
         assert!(of("r", snapshot) < live, "{snapshot}");
         assert!(of("r", snapshot) > version(&decoder, &envelope("c", "null", ROW, &at(2, 49, 9))));
     }

@@ -233,3 +233,25 @@ fn infinities_that_arrive_as_numbers_are_refused() {
     value(pg(T::Date, "date"), "", "-2440588", None, Some(V::Date(-2_440_588)));
     value(pg(T::Date, "date"), "", "2145031948", None, Some(V::Date(2_145_031_948)));
 }
+
+/// `time.precision.mode` of connectors that write days and times as objects.
+#[test]
+fn structured_days_and_times_are_refused_with_the_setting_to_change() {
+    let day = r#"{"year":2026,"month":2,"day":28}"#;
+    let moment = r#"{"seconds":1772236800,"nanos":1000}"#;
+    for (column_type, declared, raw) in [
+        (T::Date, "date", day),
+        (T::Time, "time(6)", moment),
+        (T::Timestamp, "datetime(6)", moment),
+        (T::TimestampTz, "timestamp(6)", moment),
+    ] {
+        let column = ("v", column_type, ColumnTraits::mysql(declared));
+        let id = ("id", T::Int, ColumnTraits::default());
+        let items = table("items", &["id"], &[id, column]);
+        let decoder = decoder_of(&[items], F::Debezium, "", Versions::Queue, Some("items"));
+        let text = format!(r#"{{"op":"c","after":{{"id":1,"v":{raw}}}}}"#);
+        let (why, has_key) = refused(&decoder, &message(None, Some(&text)));
+        assert!(why.contains("time.precision.mode") && has_key, "{why}");
+        assert!(why.contains("column v") && !why.contains("1772236800"), "{why}");
+    }
+}

@@ -3,7 +3,9 @@
 use crate::formats::items::{
     changes, decode, decoder_of, effects, id, items, message, refused, with_header,
 };
-use migration::decode::{Decoder, Format, FormatName as F, FormatOptions, Ignored, Versions};
+use migration::decode::{
+    Course, Decoder, Format, FormatName as F, FormatOptions, Ignored, Versions,
+};
 use migration::error::ErrorKind;
 use migration::protocol::Effect;
 
@@ -102,6 +104,32 @@ fn log_positions_are_taken_from_added_fields_and_headers() {
     let format = Format::resolve(F::DebeziumFlattened, &FormatOptions::default()).unwrap();
     let error = format.check_versions(Versions::Source).unwrap_err();
     assert!(error.next_step().unwrap().contains("versions = \"queue\""));
+}
+
+/// Each message with what it adds to the row: a place that goes back, and a later moment of a
+/// clock.
+#[test]
+fn only_the_sources_own_clock_tells_that_its_log_began_anew() {
+    let options = "deletes = \"delete-to-tombstone\"";
+    let decoder =
+        decoder_of(&[items()], F::DebeziumFlattened, options, Versions::Source, Some("items"));
+    let far = i64::MAX / 2_000;
+    for (clock, op, stops) in [
+        ("__source_ts_ms", "u", true),
+        ("__ts_ms", "u", false),
+        // What is read and does not say in what kind of snapshot.
+        ("__source_ts_ms", "r", false),
+    ] {
+        let mut course = Course::default();
+        let mut stopped = |place: &str, op: &str, moment: i64| {
+            let added = with(&format!(r#"{place},"__op":"{op}","{clock}":{moment}"#));
+            let changes = decoder.decode_following(&[message(KEY, Some(&added))], &mut course);
+            changes.stop.is_some()
+        };
+        assert!(!stopped(r#""__file":"bin.000900","__pos":4,"__row":0"#, "u", far));
+        let back = stopped(r#""__file":"bin.000012","__pos":4,"__row":0"#, op, far + 1);
+        assert_eq!(back, stops, "{clock} {op}");
+    }
 }
 
 #[test]

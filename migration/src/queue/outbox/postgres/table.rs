@@ -95,8 +95,8 @@ impl Found {
 }
 
 impl Table {
-    /// Checks that a table of a source can be read as an outbox: the columns are there, ids are given
-    /// out one by one and never twice, and none lies below one.
+    /// Checks that a table of a source can be read as an outbox: the columns are there, ids are
+    /// given out one by one and never twice, and none lies below one.
     pub(super) async fn check(session: &mut Session<PgConnection>, table: &str) -> Result<Self> {
         const OPERATION: &str = "describe outbox";
         let refused = |reason: &str| {

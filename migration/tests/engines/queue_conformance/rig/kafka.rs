@@ -4,10 +4,11 @@ use super::Rig;
 use crate::kafka::broker::{LIMIT, admin, config, create_topic, open, plan, send};
 use async_trait::async_trait;
 use migration::queue::{Assignment, Queue};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, Producer as _};
 use servers::shared::{kafka_brokers, unique_name};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A topic of one partition.
 pub(crate) struct KafkaRig {
@@ -78,6 +79,7 @@ impl Rig for KafkaRig {
         self.sent.truncate(self.kept);
         delete_topic(&self.brokers, &self.topic).await;
         create_topic(&self.brokers, &self.topic, 1).await;
+        until_empty(&self.brokers, &self.topic).await;
         self.producer = config(&self.brokers).create().unwrap();
         for (payload, made_at) in self.sent.clone() {
             send(&self.producer, &self.topic, &payload, made_at).await;
@@ -111,6 +113,20 @@ async fn delete_topic(brokers: &str, topic: &str) {
     for result in admin.delete_topics(&[topic], &options).await.unwrap() {
         result.unwrap();
     }
+}
+
+/// Waits for the new topic: until its broker has heard of the deletion, the old one takes messages,
+/// and they go with it.
+async fn until_empty(brokers: &str, topic: &str) {
+    let (consumer, topic) = (config(brokers).create::<BaseConsumer>().unwrap(), topic.to_owned());
+    let wait = move || {
+        let began = Instant::now();
+        while !matches!(consumer.fetch_watermarks(&topic, 0, LIMIT), Ok((0, 0))) {
+            assert!(began.elapsed() < LIMIT, "the old {topic} is still there");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    tokio::task::spawn_blocking(wait).await.unwrap();
 }
 
 fn abort(brokers: &str, topic: &str) {
