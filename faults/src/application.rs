@@ -270,14 +270,23 @@ impl Application {
                 Ok(session) => return session,
                 Err(error) => assert!(begun.elapsed() < AWAY_MAX, "{error}"),
             }
+            tokio::time::sleep(Duration::from_millis(5)).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Asks the server, once it is there again, whether a commit that nobody answered was made.
     async fn resolve(&self, changes: &[Change]) -> Session {
-        let mut session = self.open().await;
-        let lines = session.lines(self.engine.source_edges()).await.unwrap();
+        let begun = Instant::now();
+        let (session, lines) = loop {
+            let mut session = self.open().await;
+            match session.lines(self.engine.source_edges()).await {
+                Ok(lines) => break (session, lines),
+                // It went away again.
+                Err(error) => assert!(begun.elapsed() < AWAY_MAX, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
         let was_made = changes.iter().any(|change| match change {
             Change::Put(edge) => lines.contains(&edge.line()),
             Change::Delete(edge) => {

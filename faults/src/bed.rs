@@ -1,6 +1,7 @@
 //! A small migration in a folder of its own.
 
-use crate::program::{Ran, Running, program};
+use crate::program::{Running, program};
+use crate::ran::Ran;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode};
@@ -12,8 +13,9 @@ use std::time::{Duration, Instant};
 /// Entities in the source: some lists long, most short.
 const PACKAGES: u64 = 60;
 
-/// Longest that a consumer may take to apply what a test writes.
-const APPLIED_MAX: Duration = Duration::from_secs(60);
+/// Longest that a consumer may take to apply what a test writes: a transaction that stands still in
+/// its way is ended by its server after half a minute.
+const APPLIED_MAX: Duration = Duration::from_secs(120);
 
 const SOURCE: &str = r#"
     CREATE TABLE followers (

@@ -76,11 +76,20 @@ impl Engine {
         (self.dialect().target_edges)(table)
     }
 
-    /// The names of the tables in a database, in one line: those of the application, once nothing of
-    /// a migration is left.
+    /// The names of the tables in a database, in one line: those of the application, once nothing
+    /// of a migration is left.
     #[must_use]
     pub fn tables(self) -> &'static str {
         self.dialect().tables
+    }
+
+    /// The names of the tables in a database, one a line.
+    #[must_use]
+    pub fn table_names(self) -> &'static str {
+        match self {
+            Self::MariaDb => "SHOW TABLES",
+            Self::Postgres => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+        }
     }
 
     pub(crate) fn put(self, edge: &Edge) -> [String; 2] {
@@ -158,6 +167,14 @@ impl Place {
     #[must_use]
     pub fn of(engine: Engine, url: String) -> Self {
         Self { engine, url, _shared: None }
+    }
+
+    /// The same by another port of this machine.
+    #[must_use]
+    pub fn by(self, port: u16) -> Self {
+        let (start, end) = self.url.rsplit_once(':').unwrap();
+        let (_, database) = end.split_once('/').unwrap();
+        Self { url: format!("{start}:{port}/{database}"), ..self }
     }
 
     /// Its engine.

@@ -7,6 +7,7 @@ use crate::bed::Bed;
 use crate::engine::{Engine, Place};
 use crate::program::Running;
 use crate::relay::Topic;
+use crate::watched::Watched;
 use servers::Connect;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub struct Flight {
     pub shards: [Place; 2],
     topic: Option<Topic>,
     debezium: Option<Connect>,
+    debezium_topic: Option<Watched>,
+    /// What Debezium's topics begin with.
+    topic_prefix: String,
     /// Databases that are dropped with this.
     kept: Vec<Place>,
 }
@@ -59,7 +63,17 @@ impl Flight {
             bed.edit("entity = [", "types = { installed_kib = \"unsigned\" }\nentity = [");
         }
         let application = Application::new(source.engine(), source.url(), seed).await;
-        Self { bed, application, source, shards, topic: None, debezium: None, kept: Vec::new() }
+        Self {
+            bed,
+            application,
+            source,
+            shards,
+            topic: None,
+            debezium: None,
+            debezium_topic: None,
+            topic_prefix: String::new(),
+            kept: Vec::new(),
+        }
     }
 
     /// As [`Self::new`], each database on the shared server of its engine.

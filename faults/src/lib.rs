@@ -13,22 +13,29 @@
 
 mod application;
 mod bed;
+mod collecting;
 mod engine;
 mod flight;
+mod gateway;
 mod kills;
 mod machine;
 mod own;
+mod process;
 mod program;
+mod ran;
 mod relay;
 mod sides;
+mod watched;
 
 pub use application::{Application, Load};
 pub use bed::Bed;
 pub use engine::{Engine, Place, Session};
 pub use flight::Flight;
+pub use gateway::Gateway;
 pub use kills::{Kill, all_faults, kills, seed};
 pub use machine::Machine;
 pub use own::OwnServer;
-pub use program::{Complaint, Ran, Running, program};
-pub use relay::{Relay, Topic};
+pub use program::{Running, program};
+pub use ran::{Complaint, Ran};
+pub use relay::{Lying, Relay, Topic};
 pub use sides::{Difference, differences};

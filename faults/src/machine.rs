@@ -1,7 +1,8 @@
 //! Machines of their own, as far as a process can see.
 
 use crate::bed::Bed;
-use crate::program::{Ran, Running, program};
+use crate::program::{Running, program};
+use crate::ran::Ran;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,10 +1,10 @@
 //! Runs the programs under test.
 
-use std::fmt::Write as _;
-use std::io::Read;
+use crate::collecting::Collecting;
+use crate::process;
+use crate::ran::{Ran, warns};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest run of one command: a command that hangs fails its test.
@@ -22,114 +22,13 @@ pub fn program(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not built: run the tests by `make test`"))
 }
 
-/// How a command ended.
-#[derive(Debug)]
-pub struct Ran {
-    /// The exit code; `None` if it was killed.
-    pub code: Option<i32>,
-    /// What it printed as its result.
-    pub stdout: String,
-    /// Everything else it said.
-    pub stderr: String,
-}
-
-/// What a command said when it did not do what it was asked.
-#[derive(Debug)]
-pub struct Complaint {
-    /// What failed, with its context and causes.
-    pub error: String,
-    /// What to do next.
-    pub hint: String,
-}
-
-impl Complaint {
-    /// Asserts that error or hint has these words.
-    #[track_caller]
-    pub fn names(&self, words: &[&str]) {
-        for word in words {
-            let is_said = self.error.contains(word) || self.hint.contains(word);
-            assert!(is_said, "nothing about {word}: {self:?}");
-        }
-    }
-}
-
-impl Ran {
-    /// The result, if the command ended with 0.
-    #[must_use]
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        self.stdout
-    }
-
-    /// The result as JSON, if the command ended with 0.
-    #[must_use]
-    #[track_caller]
-    pub fn json(self) -> serde_json::Value {
-        let text = self.ok();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-    }
-
-    /// What it said on stderr, if it ended with `code`.
-    #[must_use]
-    #[track_caller]
-    pub fn refused(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        self.stderr
-    }
-
-    /// What it complained of, if it ended with exactly this code, said why, and said what to do
-    /// next.
-    #[must_use]
-    #[track_caller]
-    pub fn complains(&self, code: i32) -> Complaint {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        // Away from a terminal a program logs JSON, and what ended it is the last line.
-        let lines = self.stderr.lines().rev().filter_map(|line| serde_json::from_str(line).ok());
-        let failed = |line: &serde_json::Value| line["message"] == "command failed";
-        let last: serde_json::Value =
-            lines.into_iter().find(failed).unwrap_or_else(|| panic!("says nothing: {self:?}"));
-        let text = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
-        let complaint = Complaint { error: text("error"), hint: text("hint") };
-        assert!(!complaint.error.is_empty() && !complaint.hint.is_empty(), "{self:?}");
-        complaint
-    }
-
-    /// Asserts that one warning in its log has all of these words.
-    #[track_caller]
-    pub fn warns(&self, words: &[&str]) {
-        let has_all = |line: &str| words.iter().all(|word| line.contains(word));
-        let warned = self.stderr.lines().any(|line| line.contains("WARN") && has_all(line));
-        assert!(warned, "no warning about {words:?}: {self:?}");
-    }
-
-    /// What `check --output json` found that does not hold, if it ended with 3 and each of them
-    /// says what to do.
-    #[must_use]
-    #[track_caller]
-    pub fn finds(&self) -> Complaint {
-        assert_eq!(self.code, Some(3), "{self:?}");
-        let found: serde_json::Value = serde_json::from_str(&self.stdout).unwrap();
-        let mut complaint = Complaint { error: String::new(), hint: String::new() };
-        for finding in found["findings"].as_array().unwrap() {
-            if finding["outcome"] != "failed" {
-                continue;
-            }
-            let text = |name: &str| finding[name].as_str().unwrap_or_default();
-            assert!(!text("hint").is_empty(), "{finding}");
-            writeln!(complaint.error, "{}: {}", text("name"), text("message")).unwrap();
-            writeln!(complaint.hint, "{}", text("hint")).unwrap();
-        }
-        complaint
-    }
-}
-
 /// A command under way; killed when it is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    stdout: Collecting,
+    stderr: Collecting,
+    peak_bytes: u64,
 }
 
 impl Running {
@@ -141,15 +40,14 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        Self { child, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
+        let (stdout, stderr) = (Collecting::start(stdout), Collecting::start(stderr));
+        Self { child, stdout, stderr, peak_bytes: 0 }
     }
 
     /// Everything it said; call only once it has ended, or this waits for that.
     fn said(&mut self, code: Option<i32>) -> Ran {
-        let text = |thread: &mut Option<JoinHandle<String>>| {
-            thread.take().map(|thread| thread.join().unwrap()).unwrap_or_default()
-        };
-        Ran { code, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) }
+        let peak_bytes = self.peak_bytes;
+        Ran { code, stdout: self.stdout.all(), stderr: self.stderr.all(), peak_bytes }
     }
 
     /// The process.
@@ -172,16 +70,29 @@ impl Running {
 
     /// Waits until it stands still, as a fault of the kind `stop` has it do.
     pub fn frozen(&mut self) {
+        self.until("not frozen", |running| process::is_frozen(running.id()));
+    }
+
+    /// Waits until it has said a warning with all of these words.
+    pub fn until_it_warns(&mut self, words: &[&str]) {
+        let what = format!("no warning about {words:?}");
+        self.until(&what, |running| warns(&running.stderr.so_far(), words));
+    }
+
+    /// Waits until these words are in its log.
+    pub fn until_it_says(&mut self, words: &str) {
+        let what = format!("nothing about {words:?}");
+        self.until(&what, |running| running.stderr.so_far().contains(words));
+    }
+
+    /// Waits for what it does soon, if it does not end before.
+    #[track_caller]
+    fn until(&mut self, else_says: &str, is_so: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
-        let stat = format!("/proc/{}/stat", self.child.id());
-        loop {
-            let text = std::fs::read_to_string(&stat).unwrap_or_default();
-            // The state follows the name, which is in brackets and may hold anything.
-            if text.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')) {
-                return;
-            }
+        while !is_so(self) {
             let ended = self.has_ended();
-            assert!(ended.is_none() && begun.elapsed() < RUN_MAX, "not frozen: {ended:?}");
+            let goes_on = ended.is_none() && begun.elapsed() < RUN_MAX;
+            assert!(goes_on, "{else_says}, {ended:?}: {}", self.stderr.so_far());
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -190,6 +101,8 @@ impl Running {
     pub fn wait(mut self) -> Ran {
         let begun = Instant::now();
         loop {
+            // The kernel keeps the peak, so only growth after the last look is missed.
+            self.peak_bytes = self.peak_bytes.max(process::peak_bytes(self.child.id()));
             if let Some(status) = self.has_ended() {
                 return self.said(status.code());
             }
@@ -208,8 +121,13 @@ impl Running {
         self.wait()
     }
 
-    /// Asks it to drain, and waits for its end.
+    /// Asks it to drain as soon as it has said that it minds, and waits for its end.
     pub fn drain(mut self) -> Ran {
+        let (id, begun) = (self.id(), Instant::now());
+        while !process::minds_its_end(id) && !process::is_over(id) {
+            assert!(begun.elapsed() < RUN_MAX, "it never minds: {}", self.stderr.so_far());
+            std::thread::sleep(LOOK_EVERY);
+        }
         self.signal("TERM");
         self.wait()
     }
@@ -221,14 +139,4 @@ impl Drop for Running {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
-}
-
-/// Reads to the end in a thread of its own: a pipe that nobody reads would stop the command. (What
-/// it says could not go to a file, where a limit on files is part of the test.)
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
 }

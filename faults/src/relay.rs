@@ -4,11 +4,11 @@ use crate::engine::{Place, Session};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use servers::shared::unique_name;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -37,6 +37,34 @@ pub struct Topic {
 impl std::fmt::Debug for Topic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Topic").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A message of the topic of dead letters.
+#[derive(Debug, Clone)]
+pub struct Lying {
+    /// Its value.
+    pub payload: Vec<u8>,
+    /// Its headers, as text where they are.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Lying {
+    fn of(message: &BorrowedMessage<'_>) -> Self {
+        let text =
+            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let headers = message.headers().unwrap().iter();
+        Self {
+            payload: message.payload().unwrap().to_vec(),
+            headers: headers.map(|header| (header.key.to_owned(), text(header.value))).collect(),
+        }
+    }
+
+    /// A header of Kafka Connect's for dead letters.
+    #[must_use]
+    #[track_caller]
+    pub fn says(&self, name: &str) -> &str {
+        &self.headers[&format!("__connect.errors.{name}")]
     }
 }
 
@@ -104,8 +132,9 @@ impl Topic {
         }
     }
 
-    /// Puts what a consumer group says of itself back to the beginning, as a tool does while no
-    /// consumer is there. (The group of a flight is named as its topic.)
+    /// Puts what a consumer group says of itself back to the beginning, as a tool does once the
+    /// broker knows that no consumer is left: from outside it takes nothing before. (The group of a
+    /// flight is named as its topic.)
     pub fn rewind(&self, group: &str) {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("group.id", group);
@@ -115,7 +144,30 @@ impl Topic {
         for partition in metadata.topics()[0].partitions() {
             list.add_partition_offset(&self.name, partition.id(), Offset::Offset(0)).unwrap();
         }
+        let is_left = || {
+            let found = client.fetch_group_list(Some(group), LIMIT).unwrap();
+            found.groups().iter().any(|group| !group.members().is_empty())
+        };
+        let begun = Instant::now();
+        while is_left() {
+            assert!(begun.elapsed() < LIMIT, "somebody is left in the group {group}");
+            std::thread::sleep(PAUSE);
+        }
         client.commit(&list, CommitMode::Sync).unwrap();
+    }
+
+    /// What lies in the topic of its dead letters.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Lying> {
+        let topic = format!("{}-dead", self.name);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("group.id", "a person");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let (first, end) = consumer.fetch_watermarks(&topic, 0, LIMIT).unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topic, 0, Offset::Offset(first)).unwrap();
+        consumer.assign(&list).unwrap();
+        (first..end).map(|_| Lying::of(&consumer.poll(LIMIT).unwrap().unwrap())).collect()
     }
 
     /// Sends one message, and waits until the broker has it.
@@ -129,8 +181,8 @@ impl Topic {
     }
 }
 
-/// Carries an outbox to a topic: what was sent is deleted. Messages of one edge keep their order, for
-/// an id that commits late is one of other edges.
+/// Carries an outbox to a topic: what was sent is deleted. Messages of one edge keep their order,
+/// for an id that commits late is one of other edges.
 #[derive(Debug)]
 pub struct Relay {
     is_over: Arc<AtomicBool>,

@@ -3,6 +3,7 @@
 use super::Flight;
 use crate::engine::Engine;
 use crate::relay::{Relay, Topic};
+use crate::watched::Watched;
 use servers::shared::unique_name;
 use servers::{Connect, Connector, connect};
 use std::time::{Duration, Instant};
@@ -67,16 +68,8 @@ impl Flight {
     /// Has a live Debezium carry the source's own log to these brokers, from where the live writes
     /// are read. Returns when the topic is there. `server_id` is the connector's among replicas.
     pub async fn fly_over_debezium(&mut self, brokers: &str, session_ms: u64, server_id: u32) {
-        let (name, url) = (unique_name("debezium"), self.source.url());
-        let database = self.source.database();
-        let (connector, schema) = match self.source.engine() {
-            Engine::MariaDb => (Connector::mariadb(&name, url, server_id).unwrap(), database),
-            Engine::Postgres => (Connector::postgres(&name, url).unwrap(), "public"),
-        };
-        let connector = connector.set("table.include.list", &format!("{schema}.followers"));
-        // Left alone it leaves out that a table was emptied.
-        let connector = connector.set("skipped.operations", "none");
-        let topic = format!("{name}.{schema}.followers");
+        let name = unique_name("debezium");
+        let (connector, topic) = self.connector(&name, server_id);
         let worker = connect(brokers).connector(connector).start().unwrap();
         let described = format!("[[queue.topic]]\nname = \"{topic}\"\nformat = \"debezium\"");
         self.read_topic(brokers, &name, session_ms, &described);
@@ -92,10 +85,104 @@ impl Flight {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         self.debezium = Some(worker);
+        self.debezium_topic = Some(Watched::new(brokers, topic));
+        self.topic_prefix = name;
     }
 
-    /// Puts an edge of this dependent, which there was none of, and waits until a live path that runs
-    /// has applied it. Debezium has delivered everything before it by then.
+    /// A connector of this name for the source's table, and its topic.
+    fn connector(&self, name: &str, server_id: u32) -> (Connector, String) {
+        let url = self.source.url();
+        let (connector, schema) = match self.source.engine() {
+            Engine::MariaDb => {
+                (Connector::mariadb(name, url, server_id).unwrap(), self.source.database())
+            }
+            Engine::Postgres => (Connector::postgres(name, url).unwrap(), "public"),
+        };
+        let table = format!("{schema}.followers");
+        // Another table, where a test makes one, comes through the same topic.
+        let router = "org.apache.kafka.connect.transforms.RegexRouter";
+        let connector = connector
+            .set("table.include.list", &format!("{table},{schema}.strangers"))
+            .set("transforms", "together")
+            .set("transforms.together.type", router)
+            .set("transforms.together.regex", "(.*)[.]strangers")
+            .set("transforms.together.replacement", "$1.followers")
+            // Left alone it leaves out that a table was emptied.
+            .set("skipped.operations", "none");
+        (connector, format!("{name}.{table}"))
+    }
+
+    /// Ends Debezium and loses its place in the source's log.
+    pub fn loses_debezium(&mut self) {
+        self.debezium = None;
+    }
+
+    /// Has another Debezium, which knows nothing of the one before, go on in its topic. `snapshot`
+    /// is what it does first (`snapshot.mode`). Returns when it reads the source's log.
+    pub fn begins_debezium_anew(&mut self, brokers: &str, snapshot: &str, server_id: u32) {
+        let (connector, _) = self.connector(&unique_name("debezium"), server_id);
+        let connector =
+            connector.set("topic.prefix", &self.topic_prefix).set("snapshot.mode", snapshot);
+        let worker = connect(brokers).connector(connector).start().unwrap();
+        worker.wait_for("Starting streaming", DEBEZIUM_MAX).unwrap();
+        self.debezium = Some(worker);
+    }
+
+    /// Waits, under load, until Debezium has noted a place in the source's log: before that it
+    /// would begin with its snapshot again.
+    pub async fn debezium_notes_its_place(&self) {
+        self.delivered("no-snapshot-any-more").await;
+        // The first note may have been begun before.
+        for _ in 0..2 {
+            let noted = self.noted();
+            let is_new = |now: Vec<u8>| !now.is_empty() && now != noted;
+            self.until("notes its place", || is_new(self.noted())).await;
+        }
+    }
+
+    fn noted(&self) -> Vec<u8> {
+        self.debezium.as_ref().unwrap().kept()
+    }
+
+    /// Kills the worker that Debezium is in, and starts it again, under load: it goes on where it
+    /// last noted that it was. That is always before what it delivered last, which comes again: it
+    /// is killed while it stands still, once its note is seen to be older than messages of the
+    /// topic.
+    ///
+    /// # Panics
+    /// Without [`Self::fly_over_debezium`].
+    pub async fn debezium_dies(&mut self) {
+        let begun = Instant::now();
+        loop {
+            let noted = self.noted();
+            // Whatever comes from here on is not in the note.
+            let topic = self.debezium_topic.as_ref().unwrap();
+            let delivered = topic.messages();
+            self.until("delivers", || topic.messages() > delivered).await;
+            let worker = self.debezium.as_mut().unwrap();
+            worker.freeze().unwrap();
+            if worker.kept() == noted {
+                worker.kill().unwrap();
+                worker.start().unwrap();
+                return;
+            }
+            worker.thaw().unwrap();
+            assert!(begun.elapsed() < DEBEZIUM_MAX, "whatever it delivers is noted at once");
+        }
+    }
+
+    /// Waits until Debezium does that.
+    async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert_eq!(self.debezium.as_ref().and_then(Connect::failure), None);
+            assert!(begun.elapsed() < DEBEZIUM_MAX, "Debezium never {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Puts an edge of this dependent, which there was none of, and waits until a live path that
+    /// runs has applied it. Debezium has delivered everything before it by then.
     pub async fn delivered(&self, dependent: &str) {
         let begun = Instant::now();
         self.application.put("the", dependent, None).await;

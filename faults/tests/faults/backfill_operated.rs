@@ -106,13 +106,21 @@ async fn a_running_copy_is_paused_resumed_and_sped_up_from_another_terminal() {
         process["activity"] == "paused"
             && process["throttle"].as_str().is_some_and(|why| why.contains("the replica is behind"))
     };
-    let paused = status(&bed, &mut running, is_paused);
-    // What was in hand when it stopped is written by the time it says so once more.
+    let mut standing = status(&bed, &mut running, is_paused);
     let newer = |than: &Value| {
         let than = than["updated"].as_str().unwrap().to_owned();
         move |process: &Value| process["updated"].as_str().unwrap() > than.as_str()
     };
-    let mut standing = status(&bed, &mut running, newer(&paused));
+    // What was in hand when it stopped is written once it says the same twice.
+    let begun = Instant::now();
+    loop {
+        let before = standing["done"].clone();
+        standing = status(&bed, &mut running, newer(&standing));
+        if standing["done"] == before {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "{standing:#}");
+    }
     let (done, there) = (standing["done"].clone(), copied(&bed).await);
     assert!(done.as_u64() < Some(ROWS), "{standing:#}");
     for _ in 0..2 {

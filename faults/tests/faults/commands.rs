@@ -1,8 +1,8 @@
 //! Every command of the real programs that looks or prints, and what a script may rely on in it.
 
-use faults::{Bed, differences};
+use faults::{Bed, Ran, Running, differences};
 use serde_json::Value;
-use sqlx::{Connection, Row};
+use sqlx::{Connection, Executor as _, Row};
 use std::time::{Duration, Instant};
 
 const ROWS: u64 = 600;
@@ -281,6 +281,58 @@ async fn a_repair_is_on_the_record_and_differences_are_lines() {
     drop(bed.run("verify", &["repair", "--execute", "--reason", "by hand"]).ok());
     let audit = audit(&bed).await;
     assert!(audit.contains("verify: repair") && audit.contains("by hand"), "{audit}");
+    assert_eq!(differences(&bed).await, []);
+}
+
+/// Has a command that stands still get a signal to stop, and go on into a shard that somebody else
+/// is writing to until it has learned of the signal.
+async fn told_to_stop(bed: &Bed, mut frozen: Running, shard: &str) -> Ran {
+    frozen.frozen();
+    let mut writer = bed.open(shard).await;
+    writer.execute("BEGIN IMMEDIATE").await.unwrap();
+    frozen.signal("TERM");
+    frozen.signal("CONT");
+    frozen.until_it_says("draining; a second signal");
+    writer.execute("ROLLBACK").await.unwrap();
+    frozen.wait()
+}
+
+#[tokio::test]
+async fn a_purge_that_is_told_to_stop_stops_and_says_so() {
+    let bed = flown().await;
+    drop(bed.run("dual-write", &["dlq", "drop", "--all", "--yes", "--reason", "noise"]).ok());
+    let purge = ["purge", "--yes", "-o", "json"];
+    let frozen = bed.start_with("stop:target.purge.committed@1", "dual-write", &purge);
+    let ran = told_to_stop(&bed, frozen, "shard-1.db").await;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let removed = |said: &Value| said["tables"][0]["removed"].as_u64().unwrap();
+    assert_eq!(said["stopped"], true, "{said}");
+    let rest = bed.run("dual-write", &purge).json();
+    assert!(removed(&rest) > 0, "the first had done everything: {said}, {rest}");
+    assert_eq!(rest["stopped"], false, "{rest}");
+}
+
+#[tokio::test]
+async fn a_repair_that_is_told_to_stop_stops_and_the_next_one_finishes_it() {
+    let bed = flown().await;
+    bed.execute("shard-0.db", "DELETE FROM follows WHERE rowid % 2 = 0").await;
+    drop(bed.run("verify", &["run"]).refused(3));
+    let repair = ["repair", "--execute", "-o", "json"];
+    let mut frozen = bed.start_with("stop:repair.leased@1", "verify", &repair);
+    frozen.frozen();
+    let mut writer = bed.open("shard-0.db").await;
+    writer.execute("BEGIN IMMEDIATE").await.unwrap();
+    frozen.signal("TERM");
+    frozen.signal("CONT");
+    // It does not wait for the shard.
+    let ran = frozen.wait();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&said["stopped"], &said["written"]), (&true.into(), &0.into()), "{said}");
+    writer.execute("ROLLBACK").await.unwrap();
+    let rest = bed.run("verify", &repair).json();
+    assert_eq!(rest["stopped"], false, "{rest}");
     assert_eq!(differences(&bed).await, []);
 }
 

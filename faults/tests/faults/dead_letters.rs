@@ -77,6 +77,32 @@ async fn a_poisoned_record_is_kept_shown_and_replayed_once_the_source_is_mended(
     assert_eq!(differences(&bed).await, []);
 }
 
+#[tokio::test]
+async fn a_letter_of_many_parts_is_kept_once_and_whole_whenever_the_live_path_is_killed() {
+    let mut bed = copied().await;
+    let payload = format!(
+        r#"{{"package":"lib001","dependent":"large","constraint":"{}","section":"libs",
+            "installed_kib":"many","changed_at":1}}"#,
+        "x".repeat(600_000)
+    );
+    bed.emit_raw("upsert", &payload).await;
+    bed.change(20).await;
+    for point in ["part@1", "part@2", "part@4", "kept@1"] {
+        let fault = format!("abort:dead-letter.{point}");
+        let until_drained = ["run", "--until-drained"];
+        let killed = bed.start_with(&fault, "dual-write", &until_drained).wait();
+        assert_eq!(killed.code, None, "{point}: {killed:?}");
+    }
+    apply(&bed);
+    let ids = ids(&bed);
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let shown = bed.run("dual-write", &["dlq", "show", &ids[0], "-o", "json"]).json();
+    assert!(shown["payload"] == payload, "it is not whole");
+    // The source does not hold it, so there is nothing to bring.
+    assert_eq!(outcomes(&replay(&bed, "--all"), 0)[0]["replayed"], "repaired");
+    assert_eq!(differences(&bed).await, []);
+}
+
 /// It can be read, but has no place in the target: its year has five digits.
 const NO_PLACE: &str = r#"{"package":"lib001","dependent":"late","constraint":null,
     "section":"libs","installed_kib":1,"changed_at":900000000000000000}"#;

@@ -1,5 +1,6 @@
-//! Three machines copy and three apply at once, under load. They share a checkpoint store, a key lock
-//! on Redis and a topic, and nothing else: no directory, and no process that another could look at.
+//! Three machines copy and three apply at once, under load. They share a checkpoint store, a key
+//! lock on Redis and a topic, and nothing else: no directory, and no process that another could
+//! look at.
 //!
 //! One of each kind is frozen with a batch in its hands for longer than its lease and its session,
 //! one is killed, and the frozen ones wake when everything was taken over.
@@ -7,6 +8,7 @@
 use faults::{Engine, Flight, Machine, Place, Ran, Running};
 use serde_json::Value;
 use servers::shared::{kafka_brokers, redis_database};
+use std::time::{Duration, Instant};
 
 const JSON: [&str; 3] = ["run", "--output", "json"];
 
@@ -14,6 +16,9 @@ const PARTITIONS: i32 = 6;
 
 /// How long the group waits for a consumer that says nothing: a frozen copy is waited for longer.
 const SESSION_MS: u64 = 4_000;
+
+/// How long the group may take to give the partitions of a frozen consumer to others.
+const TAKEN_OVER_MAX: Duration = Duration::from_secs(60);
 
 /// Rows a second of each copy: slow enough that each of them gets some.
 const RATE: &str = "batch_rows_max = 20\nrate = 250";
@@ -74,6 +79,15 @@ fn generations(flight: &Flight) -> Vec<String> {
     positions.iter().map(number).collect()
 }
 
+/// Waits until every partition has changed hands: nobody knows in which of them the frozen consumer
+/// has its batch, and in one that is still its own the batch would be applied, rightly.
+fn wait_until_taken_over(flight: &Flight, before: &[String]) {
+    let begun = Instant::now();
+    while generations(flight).iter().zip(before).any(|(now, before)| now == before) {
+        assert!(begun.elapsed() < TAKEN_OVER_MAX, "nobody took the partitions over: {before:?}");
+    }
+}
+
 async fn share_a_migration(source: Engine, target: Engine, seed: u64) {
     let redis = redis_database().unwrap();
     let machines = Machines::new(source, target, &redis.url(), seed).await;
@@ -90,7 +104,7 @@ async fn share_a_migration(source: Engine, target: Engine, seed: u64) {
     drop(killed.kill());
     let again = east.start("dual-write", &JSON);
     let mut frozen_copy = machines.copy();
-    assert_ne!(generations(flight), before, "nobody took the partitions over");
+    wait_until_taken_over(flight, &before);
 
     frozen_copy.signal("CONT");
     let woken = frozen_copy.wait();

@@ -1,9 +1,8 @@
 //! The first flight onto two PostgreSQL databases, its progress in a third: the real programs, live
 //! writes, a kill, a server that restarts, the switch and the clean-up.
 
-use faults::Bed;
+use faults::{Bed, Engine, OwnServer};
 use serde_json::Value;
-use servers::Postgres;
 use servers::shared::{Database, postgres_database};
 use sqlx::{Connection as _, Row as _};
 use std::collections::BTreeSet;
@@ -180,19 +179,17 @@ async fn a_password_is_in_nothing_that_is_said_or_kept() {
 }
 
 /// Runs statements in a database of a server of its own.
-fn run(server: &Postgres, database: &str, statements: &str) -> String {
+fn run(server: &OwnServer, database: &str, statements: &str) -> String {
+    let OwnServer::Postgres(server) = server else { unreachable!("{server:?}") };
     server.sql(&format!("\\connect {database}\n{statements}")).unwrap()
 }
 
 #[tokio::test]
 async fn a_server_killed_under_both_phases_costs_a_wait_and_no_record() {
     let mut bed = Bed::new(ROWS, 73).await;
-    let mut server = servers::postgres().start().unwrap();
+    let mut server = OwnServer::start(Engine::Postgres);
     let databases = ["shard_0", "shard_1", "checkpoint"];
-    let urls = databases.map(|name| {
-        server.sql(&format!("CREATE DATABASE {name}")).unwrap();
-        server.url().replace("/postgres", &format!("/{name}"))
-    });
+    let urls = databases.map(|name| server.database(name).url().to_owned());
     for shard in &databases[..2] {
         run(&server, shard, SHARD);
     }
@@ -203,8 +200,8 @@ async fn a_server_killed_under_both_phases_costs_a_wait_and_no_record() {
     let copy = bed.start("backfill", &["run"]);
     for _ in 0..3 {
         bed.change(100).await;
-        server.kill().unwrap();
-        server.start().unwrap();
+        server.kill();
+        server.start_again();
     }
     drop(copy.wait());
     drop(live.kill());

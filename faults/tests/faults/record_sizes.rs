@@ -1,5 +1,5 @@
-//! Records whose sizes differ a lot from one part of a table to the next, copied by several workers: how
-//! many fit into a batch is what one of them measured lately, and wrong for another.
+//! Records whose sizes differ a lot from one part of a table to the next, copied by several
+//! workers: how many fit into a batch is what one of them measured lately, and wrong for another.
 
 use faults::{Engine, Flight, Place, seed};
 

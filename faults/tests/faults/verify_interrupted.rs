@@ -39,6 +39,20 @@ fn kill(bed: &Bed, fault: &str) {
     assert_eq!(ran.code, None, "{fault}: {ran:?}");
 }
 
+/// Kills a run at this hit of a point, or, where that does not come, another at the first. Returns
+/// how many verdicts there were before the one that was killed.
+fn kill_at(bed: &Bed, point: &str, number: usize) -> usize {
+    let before = verdicts(bed).len();
+    let ran = bed.start_with(&format!("abort:{point}@{number}"), "verify", VERIFY).wait();
+    if ran.code.is_none() {
+        return before;
+    }
+    // Some points are passed by the clock, so a late hit may not come up again; the first does.
+    assert_eq!(ran.code, Some(3), "{point} at {number}: {ran:?}");
+    kill(bed, &format!("abort:{point}@1"));
+    before + 1
+}
+
 /// Removes `count` records of one shard, past everything.
 async fn lose(bed: &Bed, count: u64) {
     let lost = format!(
@@ -68,8 +82,7 @@ async fn verify_killed_anywhere_counts_nothing_twice_and_loses_no_verdict() {
     }
     eprintln!("verify: {} hits, {} kills", hits.len(), kills.len());
     for (point, number) in kills {
-        let before = verdicts(&bed).len();
-        kill(&bed, &format!("abort:{point}@{number}"));
+        let before = kill_at(&bed, &point, number);
         let ran = bed.run("verify", VERIFY);
         let place = format!("killed at hit {number} of {point}, seed {seed}: {ran:?}");
         assert_eq!(ran.code, Some(3), "{place}");

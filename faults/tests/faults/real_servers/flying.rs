@@ -1,11 +1,12 @@
 //! A migration over Kafka that is set up.
 
-use faults::{Engine, Flight, Place, Relay, all_faults, seed};
+use faults::{Engine, Flight, Place, Relay, Running, all_faults, seed};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use servers::shared::{Database, kafka_brokers, redis_database};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// Applies what the queue holds, and ends.
 pub(super) const DRAIN: &[&str] = &["run", "--until-drained", "--output", "json"];
@@ -13,10 +14,17 @@ pub(super) const DRAIN: &[&str] = &["run", "--until-drained", "--output", "json"
 /// The same until it is told to stop.
 pub(super) const RUN: &[&str] = &["run", "--output", "json"];
 
+/// As [`RUN`], of a copy that is to stand still: no other worker of it stands still with a
+/// transaction in its hands.
+pub(super) const COPY_ALONE: &[&str] = &["run", "--workers", "1", "--output", "json"];
+
 /// As short as the plan allows: the place of a killed consumer is free after that.
 const SESSION_MS: u64 = 1_000;
 
 pub(super) const PARTITIONS: i32 = 3;
+
+/// Longest wait for dead letters to be passed.
+const LETTERS_MAX: Duration = Duration::from_secs(30);
 
 /// One for the whole run.
 pub(super) static SEED: LazyLock<u64> = LazyLock::new(seed);
@@ -90,6 +98,21 @@ impl Flying {
         flying
     }
 
+    /// As [`Self::copied`], with a live path that has applied changes.
+    pub(super) async fn live(direction: Direction) -> (Self, Running) {
+        let flying = Self::copied(direction).await;
+        let live = flying.applies().await;
+        (flying, live)
+    }
+
+    /// A live path that has begun: it applies changes.
+    pub(super) async fn applies(&self) -> Running {
+        let live = self.flight.bed.start("dual-write", RUN);
+        self.change(10).await;
+        self.flight.bed.wait_until_applied();
+        live
+    }
+
     pub(super) fn begin(mut self) -> Self {
         drop(self.flight.ok("dual-write", &["set-up"]));
         self.relay = Some(self.flight.relay());
@@ -102,6 +125,39 @@ impl Flying {
         self.flight.carried().await;
     }
 
+    /// The open dead letters.
+    pub(super) fn letters(&self) -> Vec<serde_json::Value> {
+        let list = self.flight.ok("dual-write", &["dlq", "list", "-o", "ndjson"]);
+        list.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until a live path has passed over so many records, and applied what comes behind them
+    /// in their partitions.
+    pub(super) async fn until_missing(&self, records: usize) {
+        let begun = Instant::now();
+        loop {
+            let missing = self.flight.missing().await;
+            if missing.len() == records {
+                return;
+            }
+            assert!(begun.elapsed() < LETTERS_MAX, "missing: {missing:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Gives a column of the second copy this width.
+    pub(super) async fn resize(&self, width: u32) {
+        for shard in &self.flight.shards {
+            let to = match shard.engine() {
+                Engine::MariaDb => {
+                    format!("MODIFY requirement varchar({width}) CHARACTER SET utf8mb4")
+                }
+                Engine::Postgres => format!("ALTER requirement TYPE varchar({width})"),
+            };
+            shard.run(&format!("ALTER TABLE follows {to}")).await;
+        }
+    }
+
     /// Applies what is in the topic, and looks whether both sides are what was acknowledged.
     pub(super) async fn is_well(&self) {
         self.flight.carried().await;
@@ -109,15 +165,16 @@ impl Flying {
         self.flight.is_the_same().await;
     }
 
-    /// Copies and applies what is left, has `verify` judge it, and asks the oracle; and no change was
-    /// written twice or out of order on the way.
+    /// Copies and applies what is left, has `verify` judge it, and asks the oracle; and no change
+    /// was written twice or out of order on the way.
     pub(super) async fn ends_well(mut self) {
         self.finish().await;
         let writes = self.flight.nothing_was_done_twice().await;
         eprintln!("{writes} writes of one copy, none of a change twice or out of order");
     }
 
-    /// As [`Self::ends_well`] where a repair has written what the source holds, over what there was.
+    /// As [`Self::ends_well`] where a repair has written what the source holds, over what there
+    /// was.
     pub(super) async fn ends_repaired(mut self) {
         self.finish().await;
     }

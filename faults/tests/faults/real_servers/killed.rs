@@ -28,8 +28,10 @@ async fn live_path_killed_anywhere(direction: Direction) {
         flying.change(2).await;
         flying.is_well().await;
     }
-    let missing: Vec<_> = named(true).into_iter().filter(|it| !hits.contains(it)).collect();
-    assert_eq!(missing, ["kafka.revoked"], "points of Kafka that a lone consumer does not pass");
+    // A lone consumer passes that one only if its group gives it up.
+    let expected = named(true).into_iter().filter(|it| it != "kafka.revoked");
+    let missing: Vec<_> = expected.filter(|it| !hits.contains(it)).collect();
+    assert_eq!(missing, [""; 0], "points of Kafka that it does not pass");
     // How messages fall into batches differs, so a late hit may not come.
     assert!(deaths > 0, "nothing was killed, seed {}", *SEED);
     eprintln!("{direction:?}: the live path was killed {deaths} times");

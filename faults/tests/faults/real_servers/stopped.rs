@@ -1,6 +1,6 @@
 //! 2, 3, 9: phases that stand still, and a key lock that is lost.
 
-use super::flying::{Flying, RUN, directions};
+use super::flying::{COPY_ALONE, Flying, RUN, directions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_stood_still_between_read_and_write_overwrites_nothing_live() {
@@ -8,7 +8,7 @@ async fn a_copy_that_stood_still_between_read_and_write_overwrites_nothing_live(
         let flying = Flying::begun(direction).await;
         let flight = &flying.flight;
         let live = flight.bed.start("dual-write", RUN);
-        let mut copy = flight.bed.start_with("stop:backfill.checked@3", "backfill", RUN);
+        let mut copy = flight.bed.start_with("stop:backfill.checked@3", "backfill", COPY_ALONE);
         copy.frozen();
         // Each of 3,000 edges is written or deleted about once: those in its hands among them.
         flying.change(500).await;

@@ -1,10 +1,13 @@
-//! 5, 6, 7, 8: consumers that come and go, offsets that are put back, partitions that are added, and
-//! a broker that dies.
+//! 5, 6, 7, 8: consumers that come and go, offsets that are put back, partitions that are added,
+//! and a broker that dies.
 
 use super::flying::{DRAIN, Direction, Flying, PARTITIONS, RUN, directions, is_conserved};
 use faults::Place;
 use servers::{Kafka, Listener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Long enough for every session, and every request to the broker, to have run out.
+const AWAY: Duration = Duration::from_secs(30);
 
 /// Between two consumers that come or go.
 const COMES_OR_GOES_EVERY: Duration = Duration::from_millis(200);
@@ -12,7 +15,10 @@ const COMES_OR_GOES_EVERY: Duration = Duration::from_millis(200);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn consumers_that_come_and_go_all_the_time_apply_everything_in_order() {
     for direction in directions(5) {
-        let flying = Flying::copied(direction).await;
+        let flying = Flying::begun(direction).await;
+        // Whoever stands still for a moment keeps its place.
+        flying.flight.bed.edit("session_ms = 1000", "session_ms = 4000");
+        drop(flying.flight.ok("backfill", RUN));
         // The first has them all, and dies as soon as a second takes some of them.
         let first = flying.flight.bed.start_with("abort:kafka.revoked@1", "dual-write", RUN);
         flying.change(3).await;
@@ -103,14 +109,18 @@ async fn broker_that_dies(direction: Direction) {
     let mut kafka = servers::kafka().start().unwrap();
     let flying = begun_over(direction, &kafka).await;
     let flight = &flying.flight;
-    let live = flight.bed.start("dual-write", RUN);
+    let live = flying.applies().await;
     let load = flight.application.load();
     let copy = flight.bed.start("backfill", RUN);
-    for _ in 0..2 {
+    for away in [Duration::ZERO, AWAY] {
         flight.application.made(60).await;
         kafka.kill().unwrap();
+        let killed = Instant::now();
         // The service goes on; its messages wait in the outbox.
         flight.application.made(60).await;
+        while killed.elapsed() < away {
+            flight.application.made(10).await;
+        }
         kafka.start().unwrap();
     }
     flight.application.made(60).await;
@@ -134,7 +144,7 @@ async fn leaders_that_die(direction: Direction) {
     let mut kafka = servers::kafka().brokers(3).start().unwrap();
     let flying = begun_over(direction, &kafka).await;
     let flight = &flying.flight;
-    let mut live = flight.bed.start("dual-write", RUN);
+    let mut live = flying.applies().await;
     let load = flight.application.load();
     let copy = flight.bed.start("backfill", RUN);
     for partition in 0..usize::try_from(PARTITIONS).unwrap() {
