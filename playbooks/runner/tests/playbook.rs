@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Stays up until it is asked to stop, and says both.
-const SERVICE: &str = "trap 'echo stopped; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+/// Stays up until it is asked to stop, and says so; the file tells that it can be asked.
+const SERVICE: &str = "trap 'echo stopped; exit 0' TERM; touch up; while :; do sleep 0.05; done";
+/// Starts it, and waits until it is up.
+const UP: &str = "$ service run &\n$ until test -e up; do sleep 1; done";
 /// Hangs the first time, and ends well the second.
 const BACKFILL: &str = "[ -e begun ] && echo resumed && exit 0; touch begun; exec sleep 60";
 const DIES: &str = "exit 9";
@@ -50,7 +52,7 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn commands_run_in_order_beside_what_stays_up_and_each_is_shown() {
     let output =
-        run("$ service run &\n$ echo one\n$ kill %service\n$ wait %service\n$ echo two", &[]);
+        run(&format!("{UP}\n$ echo one\n$ kill %service\n$ wait %service\n$ echo two"), &[]);
     let shown = stdout(&output);
     assert!(output.status.success(), "{shown}{}", stderr(&output));
     let place = |text: &str| shown.find(text).unwrap_or_else(|| shown.len() + text.len());
@@ -82,7 +84,7 @@ fn a_background_process_that_ends_unasked_ends_the_run() {
 
 #[test]
 fn what_is_still_up_at_the_end_is_asked_to_stop() {
-    let output = run("$ service run &\n$ sleep 0.2", &[]);
+    let output = run(UP, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("service | stopped"), "{}", stdout(&output));
 }

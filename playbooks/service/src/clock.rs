@@ -1,23 +1,21 @@
 //! Wall-clock time that never goes backwards within a run, so that intervals can be compared.
 
 use migration::clock::Timestamp;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The wall clock, read once and then carried on by the monotonic clock.
-#[derive(Debug, Clone, Copy)]
+/// The wall clock, which stands still where it was put back until it has caught up. It is read
+/// every time: the programs of the flight note their moments by it, and those have to be comparable
+/// after it was put forward. All clones are one clock.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Clock {
-    wall: Timestamp,
-    since: Instant,
+    latest: Arc<AtomicI64>,
 }
 
 impl Clock {
-    /// Reads the wall clock.
-    pub(crate) fn start() -> Self {
-        Self { wall: Timestamp::now(), since: Instant::now() }
-    }
-
     /// Microseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.wall.plus(self.since.elapsed()).0
+        let now = Timestamp::now().0;
+        self.latest.fetch_max(now, Ordering::SeqCst).max(now)
     }
 }

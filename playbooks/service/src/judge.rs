@@ -52,8 +52,8 @@ pub(crate) fn judge(args: &JudgeArgs) -> Result<Outcome> {
     Ok(judgement.outcome)
 }
 
-/// Whether the source holds what was acknowledged and nothing else, which a service has to know that
-/// begins where another one stopped.
+/// Whether the source holds what was acknowledged and nothing else, which a service has to know
+/// that begins where another one stopped.
 pub(crate) fn source_is_as_acknowledged(
     dir: &FlightDir,
     stores: &Stores,

@@ -2,8 +2,8 @@
 //!
 //! - [`Command::Seed`] creates its database, and the empty instances of the target;
 //! - [`Command::Run`] is the service: live writes (in SQLite with an outbox row in the same
-//!   transaction, on a server for a Debezium to find), an oracle of what was acknowledged, list reads through the cutover library, mirrored reads off
-//!   the response path;
+//!   transaction, on a server for a Debezium to find), an oracle of what was acknowledged, list reads
+//!   through the cutover library, mirrored reads off the response path;
 //! - [`Command::Judge`] holds the source, the target and every answer against the oracle.
 
 mod acknowledge;

@@ -136,7 +136,7 @@ mod tests {
         let edges = edges.collect::<Vec<_>>().join(", ");
         source.execute(&format!("INSERT INTO followers VALUES {edges}"), []).unwrap();
         let session = SqliteSession::to_write(&dir.source()).unwrap();
-        let mut writer = Writer::new(Box::new(session), Clock::start(), 0).unwrap();
+        let mut writer = Writer::new(Box::new(session), Clock::default(), 0).unwrap();
         let mut traffic = Traffic::new(5);
         let lines = (0..count)
             .map(|_| {

@@ -1,5 +1,5 @@
-//! Creates the databases of a flight: the service's own with the graph in it, and the empty instances
-//! of the target.
+//! Creates the databases of a flight: the service's own with the graph in it, and the empty
+//! instances of the target.
 
 use crate::edge::Edge;
 use crate::files::{FlightDir, create, database_error, file_error};
@@ -85,7 +85,8 @@ pub(crate) fn create_checkpoint(plan: &Plan) -> Result<()> {
             Place::Mysql(url) => MysqlSession::create(&url).map(drop),
             Place::File(_) | Place::Postgres(_) => Ok(()),
         },
-        // A file is made by whoever opens it first; in PostgreSQL they lie in the target's database.
+        // A file is made by whoever opens it first; in PostgreSQL they lie in the target's
+        // database.
         Engine::Sqlite { .. } | Engine::Postgres { .. } => Ok(()),
     }
 }

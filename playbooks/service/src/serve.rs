@@ -51,7 +51,7 @@ pub(crate) async fn serve(args: RunArgs) -> Result<()> {
     let dir = args.flight.dir();
     let plan = Plan::load(&args.flight.config)?;
     let shared = Shared {
-        clock: Clock::start(),
+        clock: Clock::default(),
         seed: args.seed.unwrap_or_else(rand::random),
         stores: Stores::of(&plan, &dir)?,
         switch: Arc::new(open_switch(&plan).await?),
@@ -89,7 +89,8 @@ fn start_writes(args: &RunArgs, shared: &Shared, crew: &mut Crew) -> Result<Arc<
     if recovered.found > 0 {
         say(&format!("{} changes were committed but not acknowledged", recovered.found));
     }
-    let writer = Writer::new(shared.stores.open_source()?, shared.clock, recovered.last_id)?;
+    let writer =
+        Writer::new(shared.stores.open_source()?, shared.clock.clone(), recovered.last_id)?;
     let lists = Arc::new(Lists::new(writer.graph()));
     let (edges, seed) = (writer.graph().len(), shared.seed);
     say(&format!("serving {edges} edges; random numbers from --seed {seed}"));
@@ -134,7 +135,7 @@ fn start_reads(args: &RunArgs, shared: &Shared, crew: &mut Crew, lists: &Arc<Lis
             switch: Arc::clone(&shared.switch),
             log: Arc::clone(&shared.log),
             tally: Arc::clone(&shared.tally),
-            clock: shared.clock,
+            clock: shared.clock.clone(),
             mirror: to_mirror.clone(),
         };
         let (schedule, shutdown) = (Schedule::new(args.lists / READERS), crew.shutdown());
@@ -145,7 +146,7 @@ fn start_reads(args: &RunArgs, shared: &Shared, crew: &mut Crew, lists: &Arc<Lis
         Arc::clone(&shared.switch),
         Arc::clone(&shared.log),
         Arc::clone(&shared.tally),
-        shared.clock,
+        shared.clock.clone(),
     );
     crew.add("mirror", move || mirror.run(&mirrored))
 }

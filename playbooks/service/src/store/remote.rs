@@ -9,8 +9,8 @@ use tokio::runtime::Handle;
 /// A statement that takes longer than this hangs: the longest reads a table of some 100,000 rows.
 const STATEMENT_MAX: Duration = Duration::from_secs(60);
 
-/// The columns of an edge: integers as text, so that a decimal with a fraction or a blank shows; the
-/// time as microseconds since 1970.
+/// The columns of an edge: integers as text, so that a decimal with a fraction or a blank shows;
+/// the time as microseconds since 1970.
 pub(super) type RawEdge = (String, String, Option<String>, Option<String>, Option<String>, i64);
 
 /// Waits for a server on a thread that is none of the runtime's.
