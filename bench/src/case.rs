@@ -93,8 +93,8 @@ impl Settings {
     }
 }
 
-/// Runs the cases, and prints all that was measured, also where one of them fails. Fails where a peer
-/// never did its work: then something that was asked for was not measured.
+/// Runs the cases, and prints all that was measured, also where one of them fails. Fails where a
+/// peer never did its work: then something that was asked for was not measured.
 pub(crate) async fn run_all(settings: &Settings) -> Result<(), Failure> {
     settings.validate()?;
     let mut report = Report::default();

@@ -5,8 +5,8 @@ use std::fs;
 /// The kernel's unit of `/proc/*/stat`, the same on every Linux: a hundredth of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Fields of `/proc/*/stat` after the name: parent, and the times of the process and of those of its
-/// children that it has waited for, each as user and system.
+/// Fields of `/proc/*/stat` after the name: parent, and the times of the process and of those of
+/// its children that it has waited for, each as user and system.
 const PARENT: usize = 1;
 const OWN: [usize; 2] = [11, 12];
 const WAITED_FOR: [usize; 2] = [13, 14];

@@ -27,8 +27,8 @@ const PARTITIONS: u64 = 12;
 /// The peers of the live path.
 pub(crate) const PEERS: &[&str] = &[Bare::NAME, ConsumerPerformance::NAME, Sink::NAME];
 
-/// The live path beside the barest loop that does not lose a change, beside reading alone, and beside
-/// the usual tool.
+/// The live path beside the barest loop that does not lose a change, beside reading alone, and
+/// beside the usual tool.
 pub(crate) fn dual_write(settings: &Settings, report: &mut Report) -> Result<(), Failure> {
     let Some(table) =
         settings.tables_or(&[live::TABLE])?.into_iter().find(|one| one.name == live::TABLE)

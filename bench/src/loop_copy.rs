@@ -1,4 +1,5 @@
-//! A peer of the copy that is this program itself: each connection copies an equal part of the table.
+//! A peer of the copy that is this program itself: each connection copies an equal part of the
+//! table.
 
 use crate::bed::{Bed, Filled, Store};
 use crate::child::{self, Cost, Failure};

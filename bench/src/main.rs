@@ -1,8 +1,8 @@
 //! Benchmarks, each a ratio against a peer or the limit in the same run.
 //!
 //! `bench` runs every case five times, ours and the peer in turn, each as a whole process, and
-//! prints the median ratio. `bench --only NAME` runs one. Every figure that the project claims comes
-//! from here, with the command that shows it.
+//! prints the median ratio. `bench --only NAME` runs one. Every figure that the project claims
+//! comes from here, with the command that shows it.
 
 mod bed;
 mod case;

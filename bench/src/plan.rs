@@ -2,8 +2,8 @@
 
 use crate::table::Table;
 
-/// A plan that moves `table` from one server to another. The URLs lie beside it, in `source.url` and
-/// `target.url`.
+/// A plan that moves `table` from one server to another. The URLs lie beside it, in `source.url`
+/// and `target.url`.
 pub(crate) fn text(table: &Table, engines: (&str, &str), queue: &str) -> String {
     let columns: Vec<String> =
         table.columns.iter().map(|(name, _)| format!("{name} = \"{name}\"")).collect();

@@ -15,7 +15,8 @@ pub struct Config {
     pub keys: u8,
     /// Target instances, at most [`INSTANCES_MAX`](crate::INSTANCES_MAX).
     pub instances: usize,
-    /// Backfill workers, at most [`PROCESSES`](crate::PROCESSES). There are always as many consumers.
+    /// Backfill workers, at most [`PROCESSES`](crate::PROCESSES). There are always as many
+    /// consumers.
     pub workers: usize,
     /// Where the target record of a source row lies.
     pub layout: Layout,

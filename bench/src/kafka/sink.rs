@@ -1,6 +1,6 @@
 //! Debezium's own sink, run by Kafka Connect, on what suits it best: records alone instead of
-//! envelopes, schemas that no message repeats, and large batches of which it keeps the last change of
-//! each record.
+//! envelopes, schemas that no message repeats, and large batches of which it keeps the last change
+//! of each record.
 
 use super::form::{FLAT_SCHEMA, Form, KEY_SCHEMA};
 use super::live::{Place, TABLE};

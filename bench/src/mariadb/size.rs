@@ -12,8 +12,8 @@ use crate::side::{Contest, Peer, Subject};
 /// How many times as large.
 const TIMES: u64 = 10;
 
-/// The copy of a table ten times as large beside that of the usual one. Each has its own servers, so
-/// that either is filled once.
+/// The copy of a table ten times as large beside that of the usual one. Each has its own servers,
+/// so that either is filled once.
 pub(crate) fn size(settings: &Settings, report: &mut Report) -> Result<(), Failure> {
     let rows = settings.server_rows();
     let small = Bed { source: start(1)?, target: start(2)?, rows };
