@@ -80,7 +80,7 @@ impl MariaDbSettings {
     }
 
     /// Gives it a disk of so many KiB beside its own, with these databases on it; their names are
-    /// plain words. What lies there goes with the server's process.
+    /// plain words. What lies there stays when the server dies, and goes when it is dropped.
     #[must_use]
     pub fn small_disk(mut self, kib: u64, databases: &[&str]) -> Self {
         self.small_disk = Some((kib, databases.iter().map(|&name| name.to_owned()).collect()));
@@ -116,13 +116,13 @@ impl MariaDbSettings {
         let mut arguments = arguments.into_iter().map(Into::into).collect();
         let mut disk = None;
         if let Some((kib, databases)) = &self.small_disk {
-            let small = SmallDisk::new(home.folder("disk", account)?, *kib).with(databases);
+            let small = SmallDisk::mount(home.folder("disk", account)?, *kib, account, databases)?;
             for name in databases {
                 // A folder in the data directory is a database, and so is a link to one.
                 let (to, link) = (small.folder().join(name), data.join(name));
                 symlink(to, &link).during(|| format!("link {}", link.display()))?;
             }
-            (program, arguments) = small.around(account, program, arguments)?;
+            (program, arguments) = small.around(program, arguments)?;
             disk = Some(small);
         }
         let launch = Launch {
@@ -259,7 +259,7 @@ impl MariaDb {
     /// Takes all the room that is left on its small disk.
     ///
     /// # Errors
-    /// Fails where there is none ([`MariaDbSettings::small_disk`]), or the server does not run.
+    /// Fails where there is none ([`MariaDbSettings::small_disk`]).
     pub fn fill_disk(&self) -> Result<()> {
         self.on_small_disk(SmallDisk::fill)
     }
@@ -267,14 +267,14 @@ impl MariaDb {
     /// Gives back the room that [`MariaDb::fill_disk`] took.
     ///
     /// # Errors
-    /// As [`MariaDb::fill_disk`], and where it took none.
+    /// As [`MariaDb::fill_disk`].
     pub fn make_room(&self) -> Result<()> {
         self.on_small_disk(SmallDisk::make_room)
     }
 
-    fn on_small_disk(&self, act: fn(&SmallDisk, u32) -> Result<()>) -> Result<()> {
-        let none = || Error::Request("the server has no small disk, or does not run".into());
-        act(self.disk.as_ref().ok_or_else(none)?, self.process_id().ok_or_else(none)?)
+    fn on_small_disk(&self, act: fn(&SmallDisk) -> Result<()>) -> Result<()> {
+        let none = || Error::Request("the server has no small disk".into());
+        act(self.disk.as_ref().ok_or_else(none)?)
     }
 
     /// Makes `replica` follow this server, from this server's present state on: both must be empty

@@ -69,7 +69,7 @@ impl PostgresSettings {
     }
 
     /// Gives it a disk of so many KiB beside its own, as the tablespace [`SMALL_DISK`]. What lies
-    /// there goes with the server's main process.
+    /// there stays when the server dies, and goes when it is dropped.
     #[must_use]
     pub fn small_disk(mut self, kib: u64) -> Self {
         self.small_disk_kib = Some(kib);
@@ -142,8 +142,8 @@ impl PostgresSettings {
         let mut arguments = arguments.into_iter().map(Into::into).collect();
         let mut disk = None;
         if let Some(kib) = self.small_disk_kib {
-            let small = SmallDisk::new(home.folder("disk", account)?, kib);
-            (program, arguments) = small.around(account, program, arguments)?;
+            let small = SmallDisk::mount(home.folder("disk", account)?, kib, account, &[])?;
+            (program, arguments) = small.around(program, arguments)?;
             disk = Some(small);
         }
         let launch = Launch {
@@ -221,7 +221,7 @@ impl Postgres {
     /// Takes all the room that is left in the tablespace [`SMALL_DISK`].
     ///
     /// # Errors
-    /// Fails where there is none ([`PostgresSettings::small_disk`]), or the server does not run.
+    /// Fails where there is none ([`PostgresSettings::small_disk`]).
     pub fn fill_disk(&self) -> Result<()> {
         self.on_small_disk(SmallDisk::fill)
     }
@@ -229,14 +229,14 @@ impl Postgres {
     /// Gives back the room that [`Postgres::fill_disk`] took.
     ///
     /// # Errors
-    /// As [`Postgres::fill_disk`], and where it took none.
+    /// As [`Postgres::fill_disk`].
     pub fn make_room(&self) -> Result<()> {
         self.on_small_disk(SmallDisk::make_room)
     }
 
-    fn on_small_disk(&self, act: fn(&SmallDisk, u32) -> Result<()>) -> Result<()> {
-        let none = || Error::Request("the server has no small disk, or does not run".into());
-        act(self.disk.as_ref().ok_or_else(none)?, self.process_id().ok_or_else(none)?)
+    fn on_small_disk(&self, act: fn(&SmallDisk) -> Result<()>) -> Result<()> {
+        let none = || Error::Request("the server has no small disk".into());
+        act(self.disk.as_ref().ok_or_else(none)?)
     }
 }
 

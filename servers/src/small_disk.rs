@@ -1,19 +1,26 @@
 //! A file system of so many KiB under one folder of a server, that a test can fill.
 //!
-//! It lies in memory and is seen by the server alone: it is mounted in a mount namespace that
-//! begins with the server's first process and ends with its last, so that nothing is left mounted
-//! whatever is killed. A write into it fails as on any full disk (`ENOSPC`).
+//! It lies in memory and is seen by the server alone: it is mounted in a mount namespace of its own.
+//! A process that does nothing else holds that namespace, so that a server that dies of a full disk
+//! finds its data again. It ends with the owner of the disk, whose end of a pipe the kernel closes,
+//! so that nothing is left mounted whatever is killed. A write into it fails as on any full disk
+//! (`ENOSPC`).
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::{getegid, geteuid};
 
 use crate::account::Account;
 use crate::error::{During, Error, Result};
 use crate::program;
+use crate::server::isolate;
 
 /// What takes the room up. It is made inside: this process, outside, may be a user that the
 /// namespace does not know, and such a one may write there but own nothing.
@@ -22,24 +29,68 @@ const BALLAST: &str = "ballast";
 /// Written at a time; the last ones are shorter.
 const PIECE: [u8; 4096] = [0; 4096];
 
-/// A folder of a server with a file system of its own.
-#[derive(Debug, Clone)]
+/// How long a mount may take; a busy machine may need much of it.
+const MOUNT_LIMIT: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A folder of a server with a file system of its own, which goes when this is dropped.
+#[derive(Debug)]
 pub(crate) struct SmallDisk {
     folder: PathBuf,
-    kib: u64,
-    /// Made inside at the start.
-    folders: Vec<String>,
+    account: Option<Account>,
+    holder: Child,
 }
 
 impl SmallDisk {
-    pub(crate) fn new(folder: PathBuf, kib: u64) -> Self {
-        Self { folder, kib, folders: Vec::new() }
+    /// Mounts so many KiB on `folder` of `account`, and makes these folders in it; their names are
+    /// plain words.
+    pub(crate) fn mount(
+        folder: PathBuf,
+        kib: u64,
+        account: Option<Account>,
+        folders: &[String],
+    ) -> Result<Self> {
+        let made: String = folders.iter().map(|name| format!("mkdir \"$0/{name}\" && ")).collect();
+        let hold = format!(
+            "mount -t tmpfs -o size={kib}k,mode=700 tmpfs \"$0\" && {made}\
+             : > \"$0/{BALLAST}\" && exec cat"
+        );
+        let mut command = Command::new(find("unshare")?);
+        isolate(&mut command, Path::new("/"), account);
+        let holder = command
+            // Whoever made a user namespace is root in it, and may mount.
+            .args(["--map-root-user", "--mount", "sh", "-c", &hold])
+            .arg(&folder)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .during(|| "start the holder of a small disk".into())?;
+        let mut disk = Self { folder, account, holder };
+        disk.wait_until_mounted()?;
+        Ok(disk)
     }
 
-    /// With these folders in it. Their names are plain words.
-    pub(crate) fn with(mut self, folders: &[String]) -> Self {
-        self.folders = folders.to_vec();
-        self
+    fn wait_until_mounted(&mut self) -> Result<()> {
+        let started = Instant::now();
+        while !self.ballast().exists() {
+            let asking = || "ask for the state of the holder of a small disk".into();
+            let ended = self.holder.try_wait().during(asking)?;
+            if ended.is_none() && started.elapsed() < MOUNT_LIMIT {
+                sleep(PAUSE);
+                continue;
+            }
+            let mut said = String::new();
+            if let (Some(mut stderr), Some(_)) = (self.holder.stderr.take(), ended) {
+                stderr.read_to_string(&mut said).during(asking)?;
+            }
+            return Err(Error::Request(format!(
+                "no small disk is mounted: {}\nhint: may this user make user namespaces?",
+                said.trim()
+            )));
+        }
+        Ok(())
     }
 
     /// Where the server sees it.
@@ -51,36 +102,27 @@ impl SmallDisk {
     /// next, so that the process that is started is the server.
     pub(crate) fn around(
         &self,
-        account: Option<Account>,
         server: PathBuf,
         arguments: Vec<OsString>,
     ) -> Result<(PathBuf, Vec<OsString>)> {
-        let unshare = program::find("unshare").ok_or_else(|| Error::Missing {
-            what: "unshare".into(),
-            hint: "run as root: apt-get install util-linux".into(),
-        })?;
-        // Root of a user namespace mounts; the server itself may not be root, so it is in a second
-        // one who it was before.
+        // The server itself may not be root, so it is in a second namespace who it was before.
         let (user, group) =
-            account.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), Account::ids);
-        let made: String =
-            self.folders.iter().map(|name| format!("mkdir \"$0/{name}\" && ")).collect();
-        let enter = format!(
-            "mount -t tmpfs -o size={}k,mode=700 tmpfs \"$0\" && : > \"$0/{BALLAST}\" && {made}\
-             exec unshare --user --map-user={user} --map-group={group} \"$@\"",
-            self.kib
-        );
+            self.account.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), Account::ids);
+        let target = format!("--target={}", self.holder.id());
         let mut around: Vec<OsString> =
-            ["--map-root-user", "--mount", "sh", "-c", &enter].map(Into::into).into();
-        around.push(self.folder.clone().into());
+            ["--user", "--mount", "--preserve-credentials", &target].map(Into::into).into();
+        around.push(find("unshare")?.into());
+        around.push("--user".into());
+        around.push(format!("--map-user={user}").into());
+        around.push(format!("--map-group={group}").into());
         around.push(server.into());
         around.extend(arguments);
-        Ok((unshare, around))
+        Ok((find("nsenter")?, around))
     }
 
     /// Takes all the room that there is.
-    pub(crate) fn fill(&self, process: u32) -> Result<()> {
-        let path = self.ballast(process);
+    pub(crate) fn fill(&self) -> Result<()> {
+        let path = self.ballast();
         let filling = || format!("fill {}", path.display());
         let mut ballast = File::options().append(true).open(&path).during(filling)?;
         let mut piece = &PIECE[..];
@@ -97,14 +139,30 @@ impl SmallDisk {
     }
 
     /// Gives the room back.
-    pub(crate) fn make_room(&self, process: u32) -> Result<()> {
-        let path = self.ballast(process);
+    pub(crate) fn make_room(&self) -> Result<()> {
+        let path = self.ballast();
         File::create(&path).map(drop).during(|| format!("empty {}", path.display()))
     }
 
-    /// As this process sees it, through one that lives in the namespace.
-    fn ballast(&self, process: u32) -> PathBuf {
+    /// As this process sees it, through the one that lives in the namespace.
+    fn ballast(&self) -> PathBuf {
         let inside = self.folder.strip_prefix("/").unwrap_or(&self.folder);
-        Path::new("/proc").join(process.to_string()).join("root").join(inside).join(BALLAST)
+        let holder = Path::new("/proc").join(self.holder.id().to_string());
+        holder.join("root").join(inside).join(BALLAST)
     }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Where it is gone already there is nothing left to end.
+        drop(self.holder.kill());
+        drop(self.holder.wait());
+    }
+}
+
+fn find(name: &str) -> Result<PathBuf> {
+    program::find(name).ok_or_else(|| Error::Missing {
+        what: name.into(),
+        hint: "run as root: apt-get install util-linux".into(),
+    })
 }

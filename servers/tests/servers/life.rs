@@ -68,6 +68,26 @@ fn databases_of_mariadb_on_a_small_disk_are_full_until_there_is_room_again() {
 }
 
 #[test]
+fn a_server_that_dies_of_its_full_disk_finds_its_rows_there_when_it_starts_with_room() {
+    let mut mariadb = mariadb().small_disk(24 << 10, &["d"]).start().unwrap();
+    mariadb.sql("CREATE TABLE d.t (n INT); INSERT INTO d.t VALUES (1), (2)").unwrap();
+    mariadb.fill_disk().unwrap();
+    mariadb.kill().unwrap();
+    mariadb.make_room().unwrap();
+    mariadb.start().unwrap();
+    assert_eq!(count(&mariadb.sql("SELECT count(*) FROM d.t").unwrap()), 2);
+
+    let mut postgres = postgres().small_disk(24 << 10).start().unwrap();
+    postgres.sql("CREATE TABLE t (n INT) TABLESPACE small_disk").unwrap();
+    postgres.sql("INSERT INTO t VALUES (1), (2)").unwrap();
+    postgres.fill_disk().unwrap();
+    postgres.kill().unwrap();
+    postgres.make_room().unwrap();
+    postgres.start().unwrap();
+    assert_eq!(count(&postgres.sql("SELECT count(*) FROM t").unwrap()), 2);
+}
+
+#[test]
 fn a_back_end_that_is_busy_when_postgres_is_killed_does_not_outlive_it() {
     let mut server = postgres().start().unwrap();
     let busy = "SELECT count(*) FROM generate_series(1, 100000000000)";

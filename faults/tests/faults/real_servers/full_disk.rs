@@ -52,8 +52,9 @@ fn make_room(server: &OwnServer) {
     }
 }
 
-/// Waits until a phase has asked for room. InnoDB ends its own server where a rollback finds none;
-/// what waits for that server then is killed.
+/// Waits until a phase has asked for room. What waits for a server that has ended is killed.
+///
+/// InnoDB ends its own server where a rollback finds no room.
 fn asks_for_room_or_waits(server: &OwnServer, mut running: Running) {
     let begun = Instant::now();
     while running.has_ended().is_none() {
@@ -97,8 +98,13 @@ async fn a_target_without_room_stops_both_phases_until_there_is_room_and_nothing
             asks_for_room_or_waits(&server, flight.bed.start(program, RUN));
         }
 
+        // One that is about to end itself still answers; so each of this kind is ended.
+        let may_end_itself = direction.target == Engine::MariaDb;
+        if may_end_itself {
+            server.kill();
+        }
         make_room(&server);
-        if !server.is_up() {
+        if may_end_itself {
             server.start_again();
         }
         let live = flight.bed.start("dual-write", RUN);
