@@ -116,7 +116,7 @@ impl MariaDbSettings {
         let mut arguments = arguments.into_iter().map(Into::into).collect();
         let mut disk = None;
         if let Some((kib, databases)) = &self.small_disk {
-            let small = SmallDisk::mount(home.folder("disk", account)?, *kib, account, databases)?;
+            let small = SmallDisk::mount(&home.folder("disk", account)?, *kib, account, databases)?;
             for name in databases {
                 // A folder in the data directory is a database, and so is a link to one.
                 let (to, link) = (small.folder().join(name), data.join(name));

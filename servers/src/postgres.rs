@@ -142,7 +142,7 @@ impl PostgresSettings {
         let mut arguments = arguments.into_iter().map(Into::into).collect();
         let mut disk = None;
         if let Some(kib) = self.small_disk_kib {
-            let small = SmallDisk::mount(home.folder("disk", account)?, kib, account, &[])?;
+            let small = SmallDisk::mount(&home.folder("disk", account)?, kib, account, &[])?;
             (program, arguments) = small.around(program, arguments)?;
             disk = Some(small);
         }

@@ -2,16 +2,16 @@
 //!
 //! It lies in memory and is seen by the server alone: it is mounted in a mount namespace of its own.
 //! A process that does nothing else holds that namespace, so that a server that dies of a full disk
-//! finds its data again. It ends with the owner of the disk, whose end of a pipe the kernel closes,
-//! so that nothing is left mounted whatever is killed. A write into it fails as on any full disk
-//! (`ENOSPC`).
+//! finds its data again. That process ends with this one, whose end of a pipe the kernel closes, so
+//! that nothing is left mounted whatever is killed. A write to the file system fails as on any full
+//! disk (`ENOSPC`).
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,14 +23,15 @@ use crate::program;
 use crate::server::isolate;
 
 /// What takes the room up. It is made inside: this process, outside, may be a user that the
-/// namespace does not know, and such a one may write there but own nothing.
+/// namespace does not know, and such a one may write there but own nothing. And it is made last:
+/// where it is, all is.
 const BALLAST: &str = "ballast";
 
 /// Written at a time; the last ones are shorter.
 const PIECE: [u8; 4096] = [0; 4096];
 
-/// How long a mount may take; a busy machine may need much of it.
-const MOUNT_LIMIT: Duration = Duration::from_secs(20);
+/// How long a mount may take. Moments are normal; a busy machine may take many of them.
+const MOUNT_LIMIT: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A folder of a server with a file system of its own, which goes when this is dropped.
@@ -45,11 +46,13 @@ impl SmallDisk {
     /// Mounts so many KiB on `folder` of `account`, and makes these folders in it; their names are
     /// plain words.
     pub(crate) fn mount(
-        folder: PathBuf,
+        folder: &Path,
         kib: u64,
         account: Option<Account>,
         folders: &[String],
     ) -> Result<Self> {
+        // A link on the way to it would lead from `/proc/*/root` back out of the namespace.
+        let folder = folder.canonicalize().during(|| format!("look at {}", folder.display()))?;
         let made: String = folders.iter().map(|name| format!("mkdir \"$0/{name}\" && ")).collect();
         let hold = format!(
             "mount -t tmpfs -o size={kib}k,mode=700 tmpfs \"$0\" && {made}\
@@ -76,21 +79,32 @@ impl SmallDisk {
         let started = Instant::now();
         while !self.ballast().exists() {
             let asking = || "ask for the state of the holder of a small disk".into();
-            let ended = self.holder.try_wait().during(asking)?;
-            if ended.is_none() && started.elapsed() < MOUNT_LIMIT {
-                sleep(PAUSE);
-                continue;
+            if let Some(status) = self.holder.try_wait().during(asking)? {
+                return Err(self.failure(status));
             }
-            let mut said = String::new();
-            if let (Some(mut stderr), Some(_)) = (self.holder.stderr.take(), ended) {
-                stderr.read_to_string(&mut said).during(asking)?;
+            if started.elapsed() >= MOUNT_LIMIT {
+                let folder = self.folder.display();
+                return Err(Error::Request(format!(
+                    "{folder} is not mounted after {MOUNT_LIMIT:?}"
+                )));
             }
-            return Err(Error::Request(format!(
-                "no small disk is mounted: {}\nhint: may this user make user namespaces?",
-                said.trim()
-            )));
+            sleep(PAUSE);
         }
         Ok(())
+    }
+
+    /// Why it ended at its start, as it said itself.
+    fn failure(&mut self, status: ExitStatus) -> Error {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.holder.stderr
+            && let Err(error) = stderr.read_to_string(&mut said)
+        {
+            said = format!("(its words cannot be read: {error})");
+        }
+        Error::Request(format!(
+            "no small disk is mounted: {status}: {}\nhint: may this user make user namespaces?",
+            said.trim()
+        ))
     }
 
     /// Where the server sees it.
@@ -109,6 +123,7 @@ impl SmallDisk {
         let (user, group) =
             self.account.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), Account::ids);
         let target = format!("--target={}", self.holder.id());
+        // `nsenter` would give up its groups on the way, which such a namespace forbids.
         let mut around: Vec<OsString> =
             ["--user", "--mount", "--preserve-credentials", &target].map(Into::into).into();
         around.push(find("unshare")?.into());

@@ -59,14 +59,14 @@ fn asks_for_room_or_waits(server: &OwnServer, mut running: Running) {
     let begun = Instant::now();
     while running.has_ended().is_none() {
         assert!(begun.elapsed() < ASKS_MAX, "it goes on without room");
-        if !server.is_up() {
+        if server.ends_itself() {
             drop(running.kill());
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
     let ran = running.wait();
-    if server.is_up() {
+    if !server.ends_itself() {
         asks_for_room(&ran);
     }
 }
@@ -98,7 +98,7 @@ async fn a_target_without_room_stops_both_phases_until_there_is_room_and_nothing
             asks_for_room_or_waits(&server, flight.bed.start(program, RUN));
         }
 
-        // One that is about to end itself still answers; so each of this kind is ended.
+        // One that may end itself at any moment is ended now.
         let may_end_itself = direction.target == Engine::MariaDb;
         if may_end_itself {
             server.kill();
