@@ -1,7 +1,7 @@
 //! A database server that a test may harm.
 
 use crate::engine::{Engine, Place};
-use servers::{MariaDb, Postgres};
+use servers::{MariaDb, Postgres, Server};
 use std::time::{Duration, Instant};
 
 /// How often a server that was killed is started again until it runs.
@@ -182,12 +182,18 @@ impl OwnServer {
         }
     }
 
+    /// The server, whatever its engine.
+    #[must_use]
+    pub fn server(&mut self) -> &mut Server {
+        match self {
+            Self::MariaDb(server) => server,
+            Self::Postgres(server) => server,
+        }
+    }
+
     /// Kills it as a crash would.
     pub fn kill(&mut self) {
-        match self {
-            Self::MariaDb(server) => server.kill().unwrap(),
-            Self::Postgres(server) => server.kill().unwrap(),
-        }
+        self.server().kill().unwrap();
     }
 
     /// Starts it again, on the same port with the same data.
@@ -195,11 +201,7 @@ impl OwnServer {
         let mut tries = 0;
         loop {
             tries += 1;
-            let started = match self {
-                Self::MariaDb(server) => server.start(),
-                Self::Postgres(server) => server.start(),
-            };
-            match started {
+            match self.server().start() {
                 Ok(()) => return,
                 // A session that was being made at the kill holds the memory for a moment.
                 Err(_) if tries < STARTS_MAX => std::thread::sleep(Duration::from_millis(500)),

@@ -102,6 +102,7 @@ impl ConnectSettings {
             kind: "connect",
             program: jvm.java().to_owned(),
             arguments,
+            small_disk: None,
             port_arguments: |_| Vec::new(),
             account: None,
             ready: Ready::Log(ready),

@@ -179,6 +179,7 @@ impl KafkaSettings {
             kind: "kafka",
             program: jvm.java().to_owned(),
             arguments,
+            small_disk: None,
             port_arguments: |_| Vec::new(),
             account: None,
             ready: Ready::Log(vec!["Kafka Server started".into()]),

@@ -112,9 +112,7 @@ impl MariaDbSettings {
         let variables = variables.chain(small(self.durability));
         let wanted = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         arguments.extend(variables.chain(wanted).map(|(name, value)| format!("--{name}={value}")));
-        let mut program = find("mariadbd")?;
-        let mut arguments = arguments.into_iter().map(Into::into).collect();
-        let mut disk = None;
+        let mut small_disk = None;
         if let Some((kib, databases)) = &self.small_disk {
             let small = SmallDisk::mount(&home.folder("disk", account)?, *kib, account, databases)?;
             for name in databases {
@@ -122,20 +120,20 @@ impl MariaDbSettings {
                 let (to, link) = (small.folder().join(name), data.join(name));
                 symlink(to, &link).during(|| format!("link {}", link.display()))?;
             }
-            (program, arguments) = small.around(program, arguments)?;
-            disk = Some(small);
+            small_disk = Some(small);
         }
         let launch = Launch {
             kind: "mariadb",
-            program,
-            arguments,
+            program: find("mariadbd")?,
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            small_disk,
             port_arguments: |port| vec![format!("--port={port}")],
             account,
             ready: Ready::Log(vec!["ready for connections".into()]),
             stop: Signal::TERM,
             quick_stop: None,
         };
-        Ok(MariaDb { server: Server::launch(launch, home, self.port)?, socket, disk })
+        Ok(MariaDb { server: Server::launch(launch, home, self.port)?, socket })
     }
 }
 
@@ -228,7 +226,6 @@ fn find(name: &str) -> Result<PathBuf> {
 pub struct MariaDb {
     server: Server,
     socket: PathBuf,
-    disk: Option<SmallDisk>,
 }
 
 impl MariaDb {
@@ -254,27 +251,6 @@ impl MariaDb {
         client.args(["--no-defaults", "--batch", "--skip-column-names", "--user=root"]);
         client.arg(format!("--socket={}", self.socket.display()));
         tool::run(&mut client, statements, STATEMENT_LIMIT)
-    }
-
-    /// Takes all the room that is left on its small disk.
-    ///
-    /// # Errors
-    /// Fails where there is none ([`MariaDbSettings::small_disk`]).
-    pub fn fill_disk(&self) -> Result<()> {
-        self.on_small_disk(SmallDisk::fill)
-    }
-
-    /// Gives back the room that [`MariaDb::fill_disk`] took.
-    ///
-    /// # Errors
-    /// As [`MariaDb::fill_disk`].
-    pub fn make_room(&self) -> Result<()> {
-        self.on_small_disk(SmallDisk::make_room)
-    }
-
-    fn on_small_disk(&self, act: fn(&SmallDisk) -> Result<()>) -> Result<()> {
-        let none = || Error::Request("the server has no small disk".into());
-        act(self.disk.as_ref().ok_or_else(none)?)
     }
 
     /// Makes `replica` follow this server, from this server's present state on: both must be empty

@@ -138,18 +138,14 @@ impl PostgresSettings {
         for (name, value) in parameters.chain(wanted) {
             arguments.extend(["-c".into(), format!("{name}={value}")]);
         }
-        let mut program = find("postgres")?;
-        let mut arguments = arguments.into_iter().map(Into::into).collect();
-        let mut disk = None;
-        if let Some(kib) = self.small_disk_kib {
-            let small = SmallDisk::mount(&home.folder("disk", account)?, kib, account, &[])?;
-            (program, arguments) = small.around(program, arguments)?;
-            disk = Some(small);
-        }
+        let mount = |kib| SmallDisk::mount(&home.folder("disk", account)?, kib, account, &[]);
+        let small_disk = self.small_disk_kib.map(mount).transpose()?;
+        let tablespace = small_disk.as_ref().map(|disk| disk.folder().to_owned());
         let launch = Launch {
             kind: "postgres",
-            program,
-            arguments,
+            program: find("postgres")?,
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            small_disk,
             port_arguments: |port| vec!["-c".into(), format!("port={port}")],
             account,
             ready: Ready::PidFile(data.join("postmaster.pid")),
@@ -157,9 +153,9 @@ impl PostgresSettings {
             stop: Signal::INT,
             quick_stop: Some(Signal::QUIT),
         };
-        let postgres = Postgres { server: Server::launch(launch, home, self.port)?, disk };
-        if let Some(small) = &postgres.disk {
-            let folder = small.folder().display();
+        let postgres = Postgres { server: Server::launch(launch, home, self.port)? };
+        if let Some(folder) = tablespace {
+            let folder = folder.display();
             postgres.sql(&format!("CREATE TABLESPACE {SMALL_DISK} LOCATION '{folder}'"))?;
         }
         Ok(postgres)
@@ -199,7 +195,6 @@ fn find(name: &str) -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
-    disk: Option<SmallDisk>,
 }
 
 impl Postgres {
@@ -216,27 +211,6 @@ impl Postgres {
     /// [`Error::Tool`] with the server's message.
     pub fn sql(&self, statements: &str) -> Result<String> {
         psql(&self.url(), statements)
-    }
-
-    /// Takes all the room that is left in the tablespace [`SMALL_DISK`].
-    ///
-    /// # Errors
-    /// Fails where there is none ([`PostgresSettings::small_disk`]).
-    pub fn fill_disk(&self) -> Result<()> {
-        self.on_small_disk(SmallDisk::fill)
-    }
-
-    /// Gives back the room that [`Postgres::fill_disk`] took.
-    ///
-    /// # Errors
-    /// As [`Postgres::fill_disk`].
-    pub fn make_room(&self) -> Result<()> {
-        self.on_small_disk(SmallDisk::make_room)
-    }
-
-    fn on_small_disk(&self, act: fn(&SmallDisk) -> Result<()>) -> Result<()> {
-        let none = || Error::Request("the server has no small disk".into());
-        act(self.disk.as_ref().ok_or_else(none)?)
     }
 }
 

@@ -84,6 +84,7 @@ impl RedisSettings {
             arguments: options
                 .flat_map(|(name, value)| [format!("--{name}").into(), value.into()])
                 .collect(),
+            small_disk: None,
             port_arguments: |port| vec!["--port".into(), port.to_string()],
             account: None,
             ready: Ready::Log(vec!["Ready to accept connections".into()]),

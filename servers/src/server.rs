@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::notice::notice;
 use crate::port::Port;
 use crate::process_family;
+use crate::small_disk::SmallDisk;
 use crate::tool::last_lines;
 
 /// How long a start may take. Seconds are normal; a busy machine may take many of them.
@@ -51,6 +52,8 @@ pub(crate) struct Launch {
     pub(crate) kind: &'static str,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// Beside its own, for as long as there is this server.
+    pub(crate) small_disk: Option<SmallDisk>,
     /// The arguments that name the port; none where a file does.
     pub(crate) port_arguments: fn(u16) -> Vec<String>,
     pub(crate) account: Option<Account>,
@@ -222,6 +225,27 @@ impl Server {
         self.home.family().signal(Signal::CONT)
     }
 
+    /// Takes all the room that is left on its small disk.
+    ///
+    /// # Errors
+    /// Fails where it was started without one.
+    pub fn fill_disk(&self) -> Result<()> {
+        self.small_disk()?.fill()
+    }
+
+    /// Gives back the room that [`Server::fill_disk`] took.
+    ///
+    /// # Errors
+    /// As [`Server::fill_disk`].
+    pub fn make_room(&self) -> Result<()> {
+        self.small_disk()?.make_room()
+    }
+
+    fn small_disk(&self) -> Result<&SmallDisk> {
+        let none = || Error::Request("the server has no small disk".into());
+        self.launch.small_disk.as_ref().ok_or_else(none)
+    }
+
     /// Moves the log to where logs are kept, and says where; of a server that died it says the end.
     pub(crate) fn keep_log(&self) {
         // One that ended by itself is the likely reason of whatever failed.
@@ -240,7 +264,11 @@ impl Server {
         let opening = || format!("open {}", path.display());
         let log = OpenOptions::new().create(true).append(true).open(&path).during(opening)?;
         self.log_start = log.metadata().during(opening)?.len();
-        let mut command = Command::new(&self.launch.program);
+        let program = &self.launch.program;
+        let mut command = match &self.launch.small_disk {
+            Some(disk) => disk.command(program)?,
+            None => Command::new(program),
+        };
         isolate(&mut command, &self.home.path, self.launch.account);
         command
             .args(&self.launch.arguments)
@@ -249,8 +277,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(log.try_clone().during(opening)?)
             .stderr(log);
-        let child =
-            command.spawn().during(|| format!("start {}", self.launch.program.display()))?;
+        let child = command.spawn().during(|| format!("start {}", program.display()))?;
         self.child = Some(child);
         Ok(())
     }

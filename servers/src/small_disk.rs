@@ -6,7 +6,6 @@
 //! that nothing is left mounted whatever is killed. A write to the file system fails as on any full
 //! disk (`ENOSPC`).
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::process::CommandExt;
@@ -112,27 +111,21 @@ impl SmallDisk {
         &self.folder
     }
 
-    /// The program and the arguments that begin `server` with this disk. Every step becomes the
+    /// What begins `server` with this disk, its own arguments still to come. Every step becomes the
     /// next, so that the process that is started is the server.
-    pub(crate) fn around(
-        &self,
-        server: PathBuf,
-        arguments: Vec<OsString>,
-    ) -> Result<(PathBuf, Vec<OsString>)> {
+    pub(crate) fn command(&self, server: &Path) -> Result<Command> {
         // The server itself may not be root, so it is in a second namespace who it was before.
         let (user, group) =
             self.account.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), Account::ids);
-        let target = format!("--target={}", self.holder.id());
-        // `nsenter` would give up its groups on the way, which such a namespace forbids.
-        let mut around: Vec<OsString> =
-            ["--user", "--mount", "--preserve-credentials", &target].map(Into::into).into();
-        around.push(find("unshare")?.into());
-        around.push("--user".into());
-        around.push(format!("--map-user={user}").into());
-        around.push(format!("--map-group={group}").into());
-        around.push(server.into());
-        around.extend(arguments);
-        Ok((find("nsenter")?, around))
+        let mut command = Command::new(find("nsenter")?);
+        command
+            .args(["--user", "--mount", &format!("--target={}", self.holder.id())])
+            // It would give up its groups on the way, which such a namespace forbids.
+            .arg("--preserve-credentials")
+            .arg(find("unshare")?)
+            .args(["--user", &format!("--map-user={user}"), &format!("--map-group={group}")])
+            .arg(server);
+        Ok(command)
     }
 
     /// Takes all the room that there is.

@@ -38,20 +38,6 @@ fn with_a_small_disk(engine: Engine) -> OwnServer {
     }
 }
 
-fn fill(server: &OwnServer) {
-    match server {
-        OwnServer::MariaDb(server) => server.fill_disk().unwrap(),
-        OwnServer::Postgres(server) => server.fill_disk().unwrap(),
-    }
-}
-
-fn make_room(server: &OwnServer) {
-    match server {
-        OwnServer::MariaDb(server) => server.make_room().unwrap(),
-        OwnServer::Postgres(server) => server.make_room().unwrap(),
-    }
-}
-
 /// Waits until a phase has asked for room. What waits for a server that has ended is killed.
 ///
 /// InnoDB ends its own server where a rollback finds no room.
@@ -86,7 +72,7 @@ async fn a_target_without_room_stops_both_phases_until_there_is_room_and_nothing
         flight.application.made(40).await;
         assert_eq!(live.has_ended(), None);
 
-        fill(&server);
+        server.server().fill_disk().unwrap();
         copy.signal("CONT");
         asks_for_room_or_waits(&server, copy);
         // The service goes on: its changes wait in the topic.
@@ -98,13 +84,10 @@ async fn a_target_without_room_stops_both_phases_until_there_is_room_and_nothing
             asks_for_room_or_waits(&server, flight.bed.start(program, RUN));
         }
 
+        server.server().make_room().unwrap();
         // One that may end itself at any moment is ended now.
-        let may_end_itself = direction.target == Engine::MariaDb;
-        if may_end_itself {
+        if direction.target == Engine::MariaDb {
             server.kill();
-        }
-        make_room(&server);
-        if may_end_itself {
             server.start_again();
         }
         let live = flight.bed.start("dual-write", RUN);
